@@ -1,0 +1,171 @@
+/*
+ * hashmap.c - byte strings to pointers, in an arena, in order of insertion
+ */
+#include "util/hashmap.h"
+
+#include <stdint.h>
+
+/*
+ * The seed is the load address of this object: random under ASLR for each process start, equal in
+ * all workers of a server, and no mutable state.
+ */
+static const unsigned char seed_anchor = 0;
+
+static uint64_t
+mix(uint64_t h)
+{
+	h ^= h >> 32;
+	h *= 0xd6e8feb86659fd93ULL;
+	h ^= h >> 32;
+	h *= 0xd6e8feb86659fd93ULL;
+	h ^= h >> 32;
+	return h;
+}
+
+static uint64_t
+lower_word(uint64_t w)
+{
+	unsigned char b[8];
+
+	memcpy(b, &w, 8);
+	for (int i = 0; i < 8; i++)
+		b[i] = byte_lower(b[i]);
+	memcpy(&w, b, 8);
+	return w;
+}
+
+static unsigned
+hash_slice(struct slice s, bool nocase)
+{
+	uint64_t h = (uint64_t)(uintptr_t)&seed_anchor ^ (s.len * 0x9e3779b97f4a7c15ULL);
+
+	while (s.len > 0) {
+		uint64_t w = 0;
+		size_t n = s.len < 8 ? s.len : 8;
+
+		memcpy(&w, s.data, n);
+		h = mix(h ^ (nocase ? lower_word(w) : w)) + 0x9e3779b97f4a7c15ULL;
+		s = slice_from(s, n);
+	}
+	return (unsigned)mix(h);
+}
+
+unsigned
+hash_bytes(struct slice s)
+{
+	return hash_slice(s, false);
+}
+
+unsigned
+hash_bytes_nocase(struct slice s)
+{
+	return hash_slice(s, true);
+}
+
+void
+hashmap_init(struct hashmap *map, struct arena *arena)
+{
+	*map = (struct hashmap){.arena = arena};
+}
+
+void
+hashmap_init_nocase(struct hashmap *map, struct arena *arena)
+{
+	*map = (struct hashmap){.arena = arena, .ignore_case = true};
+}
+
+static unsigned *
+slot_of(const struct hashmap *map, struct slice key, unsigned hash)
+{
+	size_t mask = map->slot_count - 1;
+
+	for (size_t i = hash & mask;; i = (i + 1) & mask) {
+		const struct hashmap_entry *e;
+
+		if (map->slots[i] == 0)
+			return &map->slots[i];
+		e = &map->entries[map->slots[i] - 1];
+		if (e->hash == hash &&
+		    (map->ignore_case ? slice_ieq(e->key, key) : slice_eq(e->key, key)))
+			return &map->slots[i];
+	}
+}
+
+static unsigned
+hash_key(const struct hashmap *map, struct slice key)
+{
+	return hash_slice(key, map->ignore_case);
+}
+
+struct hashmap_entry *
+hashmap_find(const struct hashmap *map, struct slice key)
+{
+	unsigned slot;
+
+	if (map->count == 0)
+		return NULL;
+	slot = *slot_of(map, key, hash_key(map, key));
+	return slot == 0 ? NULL : &map->entries[slot - 1];
+}
+
+void *
+hashmap_get(const struct hashmap *map, struct slice key)
+{
+	struct hashmap_entry *e = hashmap_find(map, key);
+
+	return e == NULL ? NULL : e->value;
+}
+
+static bool
+grow(struct hashmap *map)
+{
+	size_t size = map->size == 0 ? 8 : map->size * 2;
+	struct hashmap_entry *entries = arena_new_array(map->arena, struct hashmap_entry, size);
+	unsigned *slots = arena_new_array(map->arena, unsigned, size * 2);
+
+	if (entries == NULL || slots == NULL)
+		return false;
+	if (map->count > 0)
+		memcpy(entries, map->entries, map->count * sizeof(*entries));
+	map->entries = entries;
+	map->size = size;
+	map->slots = slots;
+	map->slot_count = size * 2;
+	for (size_t i = 0; i < map->count; i++)
+		*slot_of(map, entries[i].key, entries[i].hash) = (unsigned)i + 1;
+	return true;
+}
+
+struct hashmap_entry *
+hashmap_put(struct hashmap *map, struct slice key, bool *added_r)
+{
+	unsigned hash = hash_key(map, key);
+	unsigned *slot;
+
+	if (added_r != NULL)
+		*added_r = false;
+	if (map->count > 0) {
+		slot = slot_of(map, key, hash);
+		if (*slot != 0)
+			return &map->entries[*slot - 1];
+	}
+	if (map->count == map->size && !grow(map))
+		return NULL;
+	slot = slot_of(map, key, hash);
+	map->entries[map->count] = (struct hashmap_entry){.key = key, .hash = hash};
+	*slot = (unsigned)++map->count;
+	if (added_r != NULL)
+		*added_r = true;
+	return &map->entries[map->count - 1];
+}
+
+bool
+hashmap_set(struct hashmap *map, struct slice key, void *value)
+{
+	struct hashmap_entry *e = hashmap_put(map, key, NULL);
+
+	if (e == NULL)
+		return false;
+	e->value = value;
+	return true;
+}

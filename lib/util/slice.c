@@ -1,0 +1,225 @@
+/*
+ * slice.c - bytes by pointer and length
+ */
+#include "util/slice.h"
+
+int
+byte_hex_value(unsigned char c)
+{
+	if (byte_is_digit(c))
+		return c - '0';
+	c = byte_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool
+slice_ieq(struct slice a, struct slice b)
+{
+	return a.len == b.len && slice_istarts(a, b);
+}
+
+int
+slice_cmp(struct slice a, struct slice b)
+{
+	size_t len = a.len < b.len ? a.len : b.len;
+	int r = len == 0 ? 0 : memcmp(a.data, b.data, len);
+
+	if (r != 0)
+		return r;
+	return (a.len > b.len) - (a.len < b.len);
+}
+
+int
+slice_icmp(struct slice a, struct slice b)
+{
+	size_t len = a.len < b.len ? a.len : b.len;
+
+	for (size_t i = 0; i < len; i++) {
+		int r = byte_lower(a.data[i]) - byte_lower(b.data[i]);
+
+		if (r != 0)
+			return r;
+	}
+	return (a.len > b.len) - (a.len < b.len);
+}
+
+bool
+slice_starts(struct slice s, struct slice prefix)
+{
+	return s.len >= prefix.len && slice_eq(slice_sub(s, 0, prefix.len), prefix);
+}
+
+bool
+slice_ends(struct slice s, struct slice suffix)
+{
+	return s.len >= suffix.len && slice_eq(slice_from(s, s.len - suffix.len), suffix);
+}
+
+bool
+slice_istarts(struct slice s, struct slice prefix)
+{
+	if (s.len < prefix.len)
+		return false;
+	for (size_t i = 0; i < prefix.len; i++)
+		if (byte_lower(s.data[i]) != byte_lower(prefix.data[i]))
+			return false;
+	return true;
+}
+
+bool
+slice_iends(struct slice s, struct slice suffix)
+{
+	return s.len >= suffix.len && slice_istarts(slice_from(s, s.len - suffix.len), suffix);
+}
+
+size_t
+slice_find_byte(struct slice s, unsigned char c, size_t from)
+{
+	const unsigned char *p;
+
+	if (from >= s.len)
+		return SLICE_NPOS;
+	p = memchr(s.data + from, c, s.len - from);
+	return p == NULL ? SLICE_NPOS : (size_t)(p - s.data);
+}
+
+size_t
+slice_rfind_byte(struct slice s, unsigned char c)
+{
+	const unsigned char *p;
+
+	if (s.len == 0)
+		return SLICE_NPOS;
+	p = memrchr(s.data, c, s.len);
+	return p == NULL ? SLICE_NPOS : (size_t)(p - s.data);
+}
+
+size_t
+slice_find(struct slice s, struct slice needle, size_t from)
+{
+	const unsigned char *p;
+
+	if (from > s.len)
+		return SLICE_NPOS;
+	if (needle.len == 0)
+		return from;
+	if (s.len == 0)
+		return SLICE_NPOS;
+	p = memmem(s.data + from, s.len - from, needle.data, needle.len);
+	return p == NULL ? SLICE_NPOS : (size_t)(p - s.data);
+}
+
+size_t
+slice_ifind(struct slice s, struct slice needle, size_t from)
+{
+	if (needle.len == 0)
+		return from <= s.len ? from : SLICE_NPOS;
+	for (size_t i = from; i + needle.len <= s.len; i++)
+		if (byte_lower(s.data[i]) == byte_lower(needle.data[0]) &&
+		    slice_istarts(slice_from(s, i), needle))
+			return i;
+	return SLICE_NPOS;
+}
+
+static bool
+set_has(const char *set, unsigned char c)
+{
+	return c != '\0' && strchr(set, c) != NULL;
+}
+
+size_t
+slice_find_any(struct slice s, const char *set, size_t from)
+{
+	for (size_t i = from; i < s.len; i++)
+		if (set_has(set, s.data[i]))
+			return i;
+	return SLICE_NPOS;
+}
+
+size_t
+slice_span(struct slice s, const char *set, size_t from)
+{
+	for (size_t i = from; i < s.len; i++)
+		if (!set_has(set, s.data[i]))
+			return i;
+	return SLICE_NPOS;
+}
+
+struct slice
+slice_ltrim(struct slice s)
+{
+	size_t i = 0;
+
+	while (i < s.len && byte_is_space(s.data[i]))
+		i++;
+	return slice_from(s, i);
+}
+
+struct slice
+slice_rtrim(struct slice s)
+{
+	while (s.len > 0 && byte_is_space(s.data[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+struct slice
+slice_trim(struct slice s)
+{
+	return slice_rtrim(slice_ltrim(s));
+}
+
+bool
+slice_next(struct slice *rest, unsigned char sep, struct slice *piece)
+{
+	size_t at;
+
+	if (rest->data == NULL)
+		return false;
+	at = slice_find_byte(*rest, sep, 0);
+	if (at == SLICE_NPOS) {
+		*piece = *rest;
+		*rest = SLICE_NULL;
+	} else {
+		*piece = slice_sub(*rest, 0, at);
+		*rest = slice_from(*rest, at + 1);
+	}
+	return true;
+}
+
+bool
+slice_next_word(struct slice *rest, struct slice *word)
+{
+	struct slice s = slice_ltrim(*rest);
+	size_t i = 0;
+
+	while (i < s.len && !byte_is_space(s.data[i]))
+		i++;
+	*word = slice_sub(s, 0, i);
+	*rest = slice_from(s, i);
+	return i > 0;
+}
+
+bool
+slice_to_u64(struct slice s, unsigned long long max, unsigned long long *value_r)
+{
+	unsigned long long v = 0;
+
+	if (s.len == 0)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned digit;
+
+		if (!byte_is_digit(s.data[i]))
+			return false;
+		digit = (unsigned)(s.data[i] - '0');
+		if (v > (max - digit) / 10 &&
+		    (v * 10 > max || digit > max - v * 10 || v > max / 10))
+			return false;
+		v = v * 10 + digit;
+	}
+	if (v > max)
+		return false;
+	*value_r = v;
+	return true;
+}
