@@ -19,8 +19,7 @@ struct parser {
 	bool refused; /* a word that is not allowed: the whole line is ignored */
 };
 
-struct condition_op
-{
+struct condition_op {
 	const char *text;
 	int precedence; /* higher binds tighter */
 };
@@ -241,7 +240,8 @@ apply(struct parser *p, const char *op, double a, double b)
 	}
 }
 
-static const struct operator* find_operator(const struct parser *p)
+static const struct condition_op *
+find_operator(const struct parser *p)
 {
 	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++)
 		if (token_is(p, operators[i].text))
@@ -255,7 +255,7 @@ evaluate(struct parser *p, int least)
 	double value = primary(p);
 
 	while (!p->bad && !p->refused && p->token.len > 0) {
-		const struct operator* op = find_operator(p);
+		const struct condition_op *op = find_operator(p);
 
 		if (op == NULL && token_is(p, "?") && least == 0) {
 			double yes, no;
