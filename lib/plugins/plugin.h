@@ -1,0 +1,140 @@
+/*
+ * plugin.h - what a plugin is
+ *
+ * Owns: struct plugin (one const object in each plugin's file), struct plugin_eval, struct
+ * plugin_set (which are loaded; the settings of plugins_module). Data: `loadplugin` lines ->
+ * plugin_set; the plugin's directive table joins the reader's from then on, as in the reference;
+ * rules name evals; can()/has()/ifplugin answer from these tables.
+ */
+#ifndef WINNOW_PLUGINS_PLUGIN_H
+#define WINNOW_PLUGINS_PLUGIN_H
+
+#include <limits.h>
+
+#include "conf/conf.h"
+#include "plugins/list.h"
+#include "rules/rule.h"
+
+struct scan;
+
+enum plugin_id {
+#define PLUGIN_ENUM(name) PLUGIN_ID_##name,
+	PLUGIN_LIST(PLUGIN_ENUM)
+#undef PLUGIN_ENUM
+		PLUGIN_COUNT
+};
+
+/* Rule kinds that may call an eval. */
+enum eval_kind {
+	EVAL_HEADER = 1U << 0,
+	EVAL_BODY = 1U << 1, /* rawbody rules may call it too */
+	EVAL_FULL = 1U << 2,
+	EVAL_RBL = 1U << 3,
+	EVAL_ANY = EVAL_HEADER | EVAL_BODY | EVAL_FULL
+};
+
+/* Result of an eval: 0 no hit, > 0 the hit value, or: decided later, by scan_hit or never. */
+#define EVAL_PENDING INT_MIN
+
+struct eval_call {
+	const struct rule *rule;
+	const struct slice *args;
+	size_t arg_count;
+	void *data;           /* what prepare made of the arguments */
+	const void *settings; /* of the plugin */
+	/* body rules: rendered lines; rawbody rules: chunks; full rules: one item; header rules:
+	 * none */
+	const struct slice *lines;
+	size_t line_count;
+};
+
+struct plugin_eval {
+	const char *name;
+	unsigned kinds;
+	int (*run)(struct scan *scan, const struct eval_call *call);
+	/*
+	 * Checks or compiles the arguments when all lines are read; STATUS_BAD with an error text:
+	 * the rule is reported and never hits.  May be NULL.
+	 */
+	enum status (*prepare)(struct conf_reader *reader, struct rule_eval *eval,
+	                       struct error *error);
+};
+
+struct plugin {
+	enum plugin_id id;
+	const char *class_name;          /* "Mail::SpamAssassin::Plugin::BodyEval" */
+	struct conf_module module;       /* settings and directives; settings_size may be 0 */
+	const struct plugin_eval *evals; /* ends with name NULL; or NULL */
+	const char *const *features; /* names that can() and has() know; ends with NULL; or NULL */
+	const char *const
+		*tags; /* tags that exist, empty, from the start; ends with NULL; or NULL */
+	/* Own patterns, bare Perl text, compiled at load: see scan_pattern(). */
+	const char *const *patterns;
+	size_t pattern_count;
+	size_t state_size;  /* of the per-message state, zeroed on first use */
+	bool needs_network; /* its work is DNS or other hosts: without network tests it does nothing
+	                     */
+
+	/* All lines are read, rules are not compiled to tables yet: rules may still be changed. */
+	void (*finish_start)(struct conf_reader *reader, void *settings);
+	/* Rules are final. */
+	void (*finish_end)(struct conf_reader *reader, void *settings);
+	/* Message and relays are parsed, before any rule. */
+	void (*parsed)(struct scan *scan);
+	/* Before a priority's rules run. */
+	void (*before_priority)(struct scan *scan, int priority);
+	/* Last chance to hit, before the last metas. */
+	void (*cleanup)(struct scan *scan);
+	/* true: stop the scan here (Shortcircuit). */
+	bool (*is_finished)(struct scan *scan);
+	/* A rule hit. */
+	void (*hit)(struct scan *scan, const struct rule *rule, double score);
+	/* Value of a computed tag; false: not mine. */
+	bool (*tag)(struct scan *scan, struct slice name, struct slice args, struct slice *value_r);
+};
+
+#define PLUGIN_DECLARE(name) extern const struct plugin plugin_##name;
+PLUGIN_LIST(PLUGIN_DECLARE)
+#undef PLUGIN_DECLARE
+
+struct plugin_set {
+	const struct plugin *loaded[PLUGIN_COUNT]; /* by id; NULL: not loaded */
+	enum plugin_id order[PLUGIN_COUNT];
+	size_t count;
+	void *settings[PLUGIN_COUNT]; /* of an overlay: look through plugin_settings() */
+	const struct regex *const *patterns[PLUGIN_COUNT];
+	bool warned_unknown;
+};
+
+extern const struct conf_module plugins_module;
+
+/* Environment for conf_reader: conditionals answered from the tables.  `data` is the struct conf.
+ */
+void plugins_env_init(struct conf_env *env, struct conf *conf);
+
+static inline const struct plugin_set *
+conf_plugins(const struct conf *conf)
+{
+	return conf_settings(conf, &plugins_module);
+}
+
+/* Every plugin there is, in the order of the list. */
+const struct plugin *plugin_by_id(enum plugin_id id);
+const struct plugin *plugin_by_class(struct slice class_name);
+/* Its settings in this configuration, NULL when it is not loaded. */
+static inline void *
+plugin_settings(const struct conf *conf, const struct plugin *plugin)
+{
+	return conf_settings(conf, &plugin->module);
+}
+
+/* Finds the eval of that name among the loaded plugins; *plugin_r says whose it is. */
+const struct plugin_eval *plugins_find_eval(const struct plugin_set *set, struct slice name,
+                                            const struct plugin **plugin_r);
+/* Calls finish_start hooks; binds evals of all rules, checks their types and arguments; finish_end.
+ */
+void plugins_finish_start(struct conf_reader *reader);
+void plugins_bind_evals(struct conf_reader *reader);
+void plugins_finish_end(struct conf_reader *reader);
+
+#endif
