@@ -72,6 +72,8 @@ struct html_result {
 	/* Rendered text, all of it and split by visibility. */
 	struct html_string rendered, visible, invisible;
 
+	/* A style value made the reference give up the part: facts are missing, lists are empty. */
+	bool is_broken;
 	/* What html_test and html_range ask for. */
 	bool html, font_low_contrast, font_invalid_color, font_face_bad, form_action_mailto, embeds;
 	bool uri_truncated;
@@ -83,7 +85,8 @@ struct html_result {
 	VEC(struct html_uri *) uris; /* in order of appearance, each raw once */
 	/* Tag name (lower case) -> long *: opened minus closed, never below 0. */
 	struct hashmap inside;
-	/* Charsets of <meta http-equiv=content-type>, blank separated. */
+	/* Charsets of <meta http-equiv=content-type>, blank separated.  (The reference collects
+	 * them too but its evals never see them.) */
 	struct html_string charsets;
 };
 
