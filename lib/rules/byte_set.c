@@ -134,9 +134,10 @@ add_unicode(struct byte_set *set, struct slice name)
 		const char *name;
 		const char *of;
 	} table[] = {
-		{"alpha", "L"}, {"alnum", "L,Nd"}, {"upper", "Lu"}, {"lower", "Ll,Lo"},
-		{"punct", "P"}, {"cntrl", "Cc"},   {"word", "L,Nd,Pc"}, {"blank", "Zs"},
-		{"print", "L,N,P,S,Zs,Cf"}, {"graph", "L,N,P,S,Cf"}, {"digit", "Nd"},
+		{"alpha", "L"},          {"alnum", "L,Nd"}, {"upper", "Lu"},
+		{"lower", "Ll,Lo"},      {"punct", "P"},    {"cntrl", "Cc"},
+		{"word", "L,Nd,Pc"},     {"blank", "Zs"},   {"print", "L,N,P,S,Zs,Cf"},
+		{"graph", "L,N,P,S,Cf"}, {"digit", "Nd"},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -161,7 +162,8 @@ byte_set_add_posix(struct byte_set *set, struct slice name, bool negated, bool f
 		found = true;
 		for (size_t k = 0; k < 6; k++)
 			if (k == 0 || sets[i].run[k].last != 0)
-				for (unsigned c = sets[i].run[k].first; c <= sets[i].run[k].last; c++)
+				for (unsigned c = sets[i].run[k].first; c <= sets[i].run[k].last;
+				     c++)
 					byte_set_add(&more, c);
 	}
 	if (!found)
@@ -230,8 +232,9 @@ property_category(struct byte_set *set, struct slice name, bool fold)
 	char of[16];
 
 	if (name.len <= 2 && name.len > 0 && strchr("lmnpszc", name.data[0]) != NULL) {
-		static const char *const second[] = {"lultlmlo", "mnmcme", "ndnlno", "pcpdpspepipfpo",
-		                                     "smscskso", "zszlzp", "cccfcscocn"};
+		static const char *const second[] = {"lultlmlo",       "mnmcme",   "ndnlno",
+		                                     "pcpdpspepipfpo", "smscskso", "zszlzp",
+		                                     "cccfcscocn"};
 		bool ok = name.len == 1;
 		for (size_t i = 0; i < 7 && !ok; i++)
 			for (const char *p = second[i]; *p != '\0' && !ok; p += 2)
@@ -313,7 +316,7 @@ byte_set_add_property(struct byte_set *set, struct slice name, bool negated, boo
 	unsigned char buf[64];
 	struct byte_set more = {{0}};
 	static const char *const prefixes[] = {"script=", "sc=", "scx=", "generalcategory=", "gc=",
-	                                       "script:", "sc:", "gc:", "category="};
+	                                       "script:", "sc:", "gc:",  "category="};
 
 	name = slice_trim(name);
 	if (name.len == 0 || name.len >= sizeof(buf))

@@ -2,14 +2,7 @@
 
 #include "rules/pattern.h"
 
-enum {
-	FLAG_I = 1,
-	FLAG_S = 2,
-	FLAG_M = 4,
-	FLAG_X = 8,
-	FLAG_XX = 16,
-	FLAG_N = 32
-};
+enum { FLAG_I = 1, FLAG_S = 2, FLAG_M = 4, FLAG_X = 8, FLAG_XX = 16, FLAG_N = 32 };
 
 struct parser {
 	struct pattern *pattern;
@@ -309,10 +302,11 @@ take_octal(struct parser *ps, int max)
 		value = value * 8 + (*ps->p++ - '0');
 	if (n < max && !at_end(ps) && byte_is_digit(*ps->p)) {
 		char buf[100];
-		snprintf(buf, sizeof(buf),
-		         "Non-octal character '%c' terminates \\0 early.  Resolved as \"\\%03lo%c\"",
-		         *ps->p, (unsigned long)value, *ps->p);
-		fail_at(ps, ps->p, buf);
+		snprintf(
+			buf, sizeof(buf),
+			"Non-octal character '%c' terminates \\0 early.  Resolved as \"\\%03lo%c\"",
+			*ps->p, (unsigned long)value, *ps->p);
+		fail_at(ps, ps->p + 1, buf);
 	}
 	return value;
 }
@@ -840,7 +834,9 @@ parse_flags(struct parser *ps)
 			continue;
 		} else if (c == 'o' || c == 'g' || c == 'c') {
 			snprintf(buf, sizeof(buf), "Useless (?%c) - use /%s modifier", c,
-			         c == 'o' ? "o" : c == 'g' ? "g" : "gc");
+			         c == 'o'   ? "o"
+			         : c == 'g' ? "g"
+			                    : "gc");
 			fail_at(ps, ps->p + 1, buf);
 			return;
 		} else {
@@ -872,8 +868,9 @@ parse_recursion(struct parser *ps)
 	if (sign == '-')
 		number = (long)ps->pattern->groups + 1 - number;
 	if (number < 0 || peek(ps, 0) != ')') {
-		fail_at(ps, ps->p, number < 0 ? "Reference to nonexistent group"
-		                              : "Sequence (?... not terminated");
+		fail_at(ps, ps->p,
+		        number < 0 ? "Reference to nonexistent group"
+		                   : "Sequence (?... not terminated");
 		return no_piece;
 	}
 	out = make_reference(ps, PATTERN_RECURSE, SLICE_NULL, number);
@@ -909,8 +906,8 @@ parse_verb(struct parser *ps, const unsigned char *open)
 		{"nlb", "negative_lookbehind", PATTERN_NOT_BEHIND},
 		{"atomic", "atomic", PATTERN_ATOMIC},
 	};
-	static const char *const verbs[] = {"FAIL", "F", "ACCEPT", "SKIP", "PRUNE", "COMMIT", "THEN",
-	                                    "MARK"};
+	static const char *const verbs[] = {"FAIL",  "F",      "ACCEPT", "SKIP",
+	                                    "PRUNE", "COMMIT", "THEN",   "MARK"};
 	const unsigned char *begin = ps->p, *q = ps->p;
 	struct slice name;
 	uint32_t n;
@@ -984,9 +981,10 @@ parse_group(struct parser *ps, const unsigned char *open, bool *inline_r)
 	if (c == ':' || c == '|' || c == '>') {
 		ps->p++;
 		out = parse_alternatives(ps, c == '|');
-		out = make_group(ps, c == ':'   ? PATTERN_PLAIN
-		                     : c == '|' ? PATTERN_RESET
-		                                : PATTERN_ATOMIC,
+		out = make_group(ps,
+		                 c == ':'   ? PATTERN_PLAIN
+		                 : c == '|' ? PATTERN_RESET
+		                            : PATTERN_ATOMIC,
 		                 out);
 	} else if (c == '=' || c == '!') {
 		ps->p++;
@@ -1001,7 +999,8 @@ parse_group(struct parser *ps, const unsigned char *open, bool *inline_r)
 	} else if (c == 'P' && (d == '=' || d == '>')) {
 		ps->p += 2;
 		if (take_name(ps, ')', &name))
-			out = make_reference(ps, d == '=' ? PATTERN_BACKREF : PATTERN_RECURSE, name, 0);
+			out = make_reference(ps, d == '=' ? PATTERN_BACKREF : PATTERN_RECURSE, name,
+			                     0);
 		goto done;
 	} else if (c == '&') {
 		ps->p++;
@@ -1319,7 +1318,8 @@ take_quantifier(struct parser *ps, unsigned *min_r, unsigned *max_r, enum patter
 }
 
 static struct piece
-parse_quantified(struct parser *ps, struct piece atom, bool *quantified_r)
+parse_quantified(struct parser *ps, struct piece atom, const unsigned char *atom_begin,
+                 bool *quantified_r)
 {
 	const unsigned char *begin;
 	enum pattern_greed greed;
@@ -1335,7 +1335,8 @@ parse_quantified(struct parser *ps, struct piece atom, bool *quantified_r)
 	if (!atom.has_width && max == PATTERN_INFINITE) {
 		char buf[120];
 		snprintf(buf, sizeof(buf), "%.*s matches null string many times",
-		         (int)(ps->p - begin), (const char *)begin);
+		         (int)(ps->p - atom_begin > 80 ? 80 : ps->p - atom_begin),
+		         (const char *)atom_begin);
 		fail_at(ps, ps->p, buf);
 		return no_piece;
 	}
@@ -1432,7 +1433,7 @@ parse_sequence(struct parser *ps)
 			continue;
 		}
 		run = node_of(ps, piece.node)->kind == PATTERN_CHAR;
-		piece = parse_quantified(ps, piece, &quantified);
+		piece = parse_quantified(ps, piece, begin, &quantified);
 		if (ps->failed)
 			return no_piece;
 		run = run && !quantified && begin < ps->p;
@@ -1505,7 +1506,8 @@ check_references(struct parser *ps)
 		}
 		if (!named) {
 			if (node->min > pattern->groups)
-				fail_at(ps, ps->start + node->max, "Reference to nonexistent group");
+				fail_at(ps, ps->start + node->max,
+				        "Reference to nonexistent group");
 			continue;
 		}
 		for (size_t k = 0; k < pattern->names.count && !found; k++)

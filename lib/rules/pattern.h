@@ -18,8 +18,8 @@
 #include "util/vec.h"
 
 enum {
-	PATTERN_MAX_DEPTH = 240,   /* PCRE2 allows 250 nested parentheses */
-	PATTERN_INFINITE = 65535,  /* REPEAT without upper bound; Perl allows at most 65534 */
+	PATTERN_MAX_DEPTH = 240,  /* PCRE2 allows 250 nested parentheses */
+	PATTERN_INFINITE = 65535, /* REPEAT without upper bound; Perl allows at most 65534 */
 	PATTERN_MAX_LOOKBEHIND = 255
 };
 

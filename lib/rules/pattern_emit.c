@@ -282,9 +282,9 @@ emit_condition(struct emitter *em, const struct pattern_node *node)
 		strbuf_printf(&em->buf, "(?(%u)", node->min);
 		break;
 	case PATTERN_COND_NAME:
-		strbuf_printf(&em->buf, "(?(%u)",
-		              group_of_name(em->pattern, em->pattern->referred.items[node->min],
-		                            &index));
+		strbuf_printf(
+			&em->buf, "(?(%u)",
+			group_of_name(em->pattern, em->pattern->referred.items[node->min], &index));
 		break;
 	case PATTERN_COND_RECURSION:
 		if (node->min == 0)
@@ -439,9 +439,8 @@ emit_repeat_exactly(struct emitter *em, const struct pattern_node *node, unsigne
 	strbuf_add(&em->buf, SLICE("(?:"));
 	for (unsigned k = max + 1; k-- > min && em->status == STATUS_OK;) {
 		unsigned long most = (unsigned long)(node->max - count - 1) * max;
-		unsigned long least = count + 1 >= node->min
-		                              ? 0
-		                              : (unsigned long)(node->min - count - 1) * min;
+		unsigned long least =
+			count + 1 >= node->min ? 0 : (unsigned long)(node->min - count - 1) * min;
 		if (k > len || len - k > most || len - k < least || (k == 0 && len > 0))
 			continue;
 		if (!first)

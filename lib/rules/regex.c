@@ -180,14 +180,15 @@ compile_wide(const struct regex *regex, struct slice text, struct error *error)
 			wide[i] = text.data[i];
 		pcre2_set_character_tables_32(context, case_tables());
 		pcre2_set_newline_32(context, PCRE2_NEWLINE_LF);
-		regex->code->wide =
-			pcre2_compile_32(wide, text.len, PCRE2_DOTALL | PCRE2_NEVER_UTF | PCRE2_NEVER_UCP,
-		                         &code, &at, context);
+		regex->code->wide = pcre2_compile_32(
+			wide, text.len, PCRE2_DOTALL | PCRE2_NEVER_UTF | PCRE2_NEVER_UCP, &code,
+			&at, context);
 	}
 	free(wide);
 	pcre2_compile_context_free_32(context);
 	if (regex->code->wide == NULL)
-		return error_set(error, STATUS_BAD, "PCRE2 cannot compile this regexp (error %d)", code);
+		return error_set(error, STATUS_BAD, "PCRE2 cannot compile this regexp (error %d)",
+		                 code);
 	/* No JIT is no error: the interpreter takes over. */
 	(void)pcre2_jit_compile_32(regex->code->wide, PCRE2_JIT_COMPLETE);
 	return STATUS_OK;
@@ -208,9 +209,9 @@ compile_text(const struct regex *regex, struct slice text, struct error *error)
 	}
 	pcre2_set_character_tables_8(context, tables);
 	pcre2_set_newline_8(context, PCRE2_NEWLINE_LF);
-	regex->code->code =
-		pcre2_compile_8(text.data, text.len, PCRE2_DOTALL | PCRE2_NEVER_UTF | PCRE2_NEVER_UCP,
-	                        &code, &at, context);
+	regex->code->code = pcre2_compile_8(text.data, text.len,
+	                                    PCRE2_DOTALL | PCRE2_NEVER_UTF | PCRE2_NEVER_UCP, &code,
+	                                    &at, context);
 	pcre2_compile_context_free_8(context);
 	if (regex->code->code == NULL && code == PCRE2_TOO_LARGE)
 		return compile_wide(regex, text, error);
@@ -440,7 +441,8 @@ prepare_wide(struct regex_scratch *scratch, struct slice subject, uint32_t pairs
 {
 	if (scratch->wide_context == NULL) {
 		scratch->wide_context = pcre2_match_context_create_32(NULL);
-		scratch->wide_stack = pcre2_jit_stack_create_32(JIT_STACK_START, JIT_STACK_MAX, NULL);
+		scratch->wide_stack =
+			pcre2_jit_stack_create_32(JIT_STACK_START, JIT_STACK_MAX, NULL);
 		if (scratch->wide_context == NULL)
 			return false;
 		if (scratch->wide_stack != NULL)
@@ -479,7 +481,8 @@ match_wide(const struct regex *regex, struct regex_scratch *scratch, struct slic
 	                    scratch->wide_data, scratch->wide_context);
 	if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
 		rc = pcre2_match_32(regex->code->wide, scratch->wide_subject, subject.len, start,
-		                    options | PCRE2_NO_JIT, scratch->wide_data, scratch->wide_context);
+		                    options | PCRE2_NO_JIT, scratch->wide_data,
+		                    scratch->wide_context);
 	return result_of(scratch, rc, true);
 }
 
@@ -489,8 +492,7 @@ regex_match(const struct regex *regex, struct regex_scratch *scratch, struct sli
 {
 	uint32_t options = (flags & REGEX_NOT_EMPTY_AT_START) != 0 ? PCRE2_NOTEMPTY_ATSTART : 0;
 	const struct regex_code *code = regex->code;
-	const unsigned char *data =
-		subject.data != NULL ? subject.data : (const unsigned char *)"";
+	const unsigned char *data = subject.data != NULL ? subject.data : (const unsigned char *)"";
 	int rc;
 
 	if (start > subject.len)
@@ -545,9 +547,8 @@ regex_iter_init(struct regex_iter *iter, const struct regex *regex, struct regex
 enum regex_result
 regex_iter_next(struct regex_iter *iter)
 {
-	enum regex_result result =
-		regex_match(iter->regex, iter->scratch, iter->subject, iter->at,
-	                    iter->was_empty ? REGEX_NOT_EMPTY_AT_START : 0);
+	enum regex_result result = regex_match(iter->regex, iter->scratch, iter->subject, iter->at,
+	                                       iter->was_empty ? REGEX_NOT_EMPTY_AT_START : 0);
 	struct regex_span span;
 
 	if (result != REGEX_HIT)
