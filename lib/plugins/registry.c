@@ -304,6 +304,9 @@ bind_eval(struct conf_reader *reader, const struct plugin_set *set, struct rule 
 		return;
 	}
 	rule->eval.eval = eval;
+	for (size_t i = 0; i < reader->conf->blocks.count; i++)
+		if (reader->conf->blocks.items[i].module == &plugin->module)
+			rule->eval.block = i;
 }
 
 void

@@ -34,7 +34,11 @@ struct scan_hit {
 	double score;     /* of one hit */
 	unsigned count;   /* how often it was scored (tflags multiple) */
 	const char *area; /* "BODY: " ... for reports */
-	struct slice log; /* test_log text, data NULL: none */
+};
+
+struct scan_log {
+	const struct rule *rule;
+	struct slice text;
 };
 
 struct scan_tag {
@@ -59,8 +63,8 @@ struct scan {
 	bool has_envelope_from;
 
 	double *values;            /* by rule number: 0, or the hit value (what metas see) */
-	uint64_t *decided;         /* bits by rule number: ran or hit */
 	VEC(struct scan_hit) hits; /* in order of hitting */
+	VEC(struct scan_log) logs; /* test_log texts of rules, in order */
 	unsigned *hit_index;       /* rule number -> index + 1 into hits */
 	double score;
 	bool time_limit_exceeded, limit_logged;
@@ -73,8 +77,9 @@ struct scan {
 	struct hashmap header_cache;
 	void *plugin_state[PLUGIN_COUNT];
 	struct text_lines body_edited; /* FreeMail's edit of the body array; items NULL: none */
-	/* hits that came since the engine last looked (rule numbers) */
+	/* hits that came since the engine last looked for metas (rule numbers) */
 	VEC(unsigned) fresh_hits;
+	struct slice subjprefix; /* collected while a Subject rewrite is set */
 };
 
 /* ---- headers ---- */
@@ -107,8 +112,8 @@ void scan_add_uri(struct scan *scan, struct slice uri, unsigned types);
 
 /* A rule by name hits with value (at least 1); area "" or "BODY: " ...; ignored when its score is
  * 0. */
-void scan_hit(struct scan *scan, const struct rule *rule, const char *area, int value);
-void scan_hit_name(struct scan *scan, struct slice rule_name, const char *area, int value);
+void scan_hit(struct scan *scan, const struct rule *rule, const char *area, double value);
+void scan_hit_name(struct scan *scan, struct slice rule_name, const char *area, double value);
 /* The same with a score of its own in place of the rule's. */
 void scan_hit_score(struct scan *scan, const struct rule *rule, const char *area, double score);
 static inline bool

@@ -1,0 +1,772 @@
+/*
+ * check.c - one message through the filter
+ */
+#include "check/check.h"
+
+#include <math.h>
+
+#include "check/plan.h"
+#include "util/clock.h"
+
+/* ---- begin: message, relays, metadata ---- */
+
+static void
+build_relays(struct scan *scan, const struct slice *received, size_t count)
+{
+	const struct core_settings *core = scan->core;
+	struct relay_config config = {
+		.trusted = &scan->env->trusted,
+		.internal = &scan->env->internal,
+		.msa = &scan->env->msa,
+		.trusted_configured = core->trusted_networks.configured,
+		.internal_configured = core->internal_networks.configured,
+	};
+	slice_vec originating = {0};
+
+	for (size_t i = 0; i < core->originating_ip_headers.count; i++) {
+		struct slice value = header_list_first(&scan->message->root->headers,
+		                                       core->originating_ip_headers.items[i]);
+
+		if (value.data != NULL)
+			(void)vec_push(scan->arena, &originating, value);
+	}
+	(void)!relay_list_build(scan->arena, &config, received, count, originating.items,
+	                        originating.count, &scan->relays);
+}
+
+static struct slice
+first_value(struct scan *scan, struct slice name)
+{
+	slice_vec values = scan_header_values(scan, name);
+
+	return values.count == 0 ? SLICE_NULL : values.items[0];
+}
+
+/* Does any Received field stand above any field of that name? */
+static bool
+received_above(struct scan *scan, struct slice name)
+{
+	const struct header_list *list = &scan->message->root->headers;
+	const struct header_name *received = header_list_find(list, SLICE("received"));
+	const struct header_name *other = header_list_find(list, name);
+
+	return received != NULL && other != NULL && received->first < other->last;
+}
+
+static void
+find_envelope(struct scan *scan, const struct slice *received, size_t count)
+{
+	struct slice header = scan->core->envelope_sender_header;
+	struct envelope_source source = {.relays = &scan->relays};
+
+	source.is_configured = header.data != NULL;
+	if (source.is_configured)
+		source.configured =
+			first_value(scan, arena_concat(scan->arena, header, SLICE(":first:addr")));
+	source.x_sender = first_value(scan, SLICE("X-Sender:first:addr"));
+	source.x_envelope_from = first_value(scan, SLICE("X-Envelope-From:first:addr"));
+	source.envelope_sender = first_value(scan, SLICE("Envelope-Sender:first:addr"));
+	source.return_path = first_value(scan, SLICE("Return-Path:first:addr"));
+	for (size_t i = 0; i < count && !source.has_fetchmail; i++)
+		source.has_fetchmail =
+			slice_find(received[i], SLICE("(fetchmail"), 0) != SLICE_NPOS;
+	source.received_above_x_envelope_from = received_above(scan, SLICE("x-envelope-from"));
+	source.received_above_envelope_sender = received_above(scan, SLICE("envelope-sender"));
+	source.received_above_return_path = received_above(scan, SLICE("return-path"));
+	scan->envelope_from = envelope_sender_find(&source);
+	/* What was looked up before the envelope sender was known may not stay in the cache. */
+	hashmap_init(&scan->header_cache, scan->arena);
+}
+
+static void
+set_revip_tag(struct scan *scan, const char *tag, const relay_vec *relays)
+{
+	for (size_t i = 0; i < relays->count; i++) {
+		const struct relay *relay = relays->items[i];
+		struct slice reversed;
+
+		if (relay->ip_private || relay->ip.len == 0)
+			continue;
+		reversed = net_addr_reverse(scan->arena, relay->ip);
+		if (reversed.len > 0)
+			scan_add_tag_value(scan, slice_from_cstr(tag), reversed);
+	}
+}
+
+static void
+set_domains(struct scan *scan)
+{
+	struct slice host = first_value(scan, SLICE("EnvelopeFrom:first:addr:host")),
+		     joined = SLICE("");
+	slice_vec hosts = scan_header_values(scan, SLICE("From:addr:host"));
+	size_t count = 0;
+
+	if (host.data != NULL) {
+		host = idn_to_ascii(scan->arena, host);
+		scan_set_tag(scan, SLICE("SENDERDOMAIN"), host);
+		scan_set_metadata(scan, SLICE("X-SenderDomain"), host);
+	}
+	for (size_t i = 0; i < hosts.count; i++) {
+		struct slice domain = idn_to_ascii(scan->arena, hosts.items[i]);
+		bool seen = false;
+
+		for (size_t k = 0; k < i && k < 100 && !seen; k++)
+			seen = slice_eq(hosts.items[k], hosts.items[i]);
+		if (seen || count >= 100)
+			continue;
+		scan_add_tag_value(scan, SLICE("AUTHORDOMAIN"), domain);
+		joined = arena_printf(scan->arena, "%.*s%s%.*s", SLICE_FMT(joined),
+		                      count++ == 0 ? "" : " ", SLICE_FMT(domain));
+	}
+	if (count > 0)
+		scan_set_metadata(scan, SLICE("X-AuthorDomain"), joined);
+}
+
+static void
+set_relay_tags(struct scan *scan)
+{
+	const struct relay_list *relays = &scan->relays;
+
+	set_revip_tag(scan, "RELAYSTRUSTEDREVIP", &relays->trusted);
+	set_revip_tag(scan, "RELAYSUNTRUSTEDREVIP", &relays->untrusted);
+	set_revip_tag(scan, "RELAYSINTERNALREVIP", &relays->internal);
+	set_revip_tag(scan, "RELAYSEXTERNALREVIP", &relays->external);
+	scan_set_tag(scan, SLICE("RELAYSTRUSTED"), relays->trusted_string);
+	scan_set_tag(scan, SLICE("RELAYSUNTRUSTED"), relays->untrusted_string);
+	scan_set_tag(scan, SLICE("RELAYSINTERNAL"), relays->internal_string);
+	scan_set_tag(scan, SLICE("RELAYSEXTERNAL"), relays->external_string);
+}
+
+static void
+begin(struct check *check)
+{
+	struct scan *scan = &check->scan;
+	struct header_list *headers = &scan->message->root->headers;
+	const struct header_name *name = header_list_find(headers, SLICE("received"));
+	slice_vec received = {0};
+
+	for (size_t at = name == NULL ? 0 : name->first + 1; at != 0;
+	     at = headers->fields.items[at - 1].next)
+		(void)vec_push(scan->arena, &received, header_field_decoded(headers, at - 1));
+	build_relays(scan, received.items, received.count);
+	find_envelope(scan, received.items, received.count);
+	set_relay_tags(scan);
+	set_domains(scan);
+	scan_set_tag(scan, SLICE("LANGUAGES"), SLICE_NULL);
+	for (size_t i = 0; i < scan->plugins->count; i++) {
+		const struct plugin *plugin = scan->plugins->loaded[scan->plugins->order[i]];
+
+		for (const char *const *tag = plugin->tags; tag != NULL && *tag != NULL; tag++)
+			if (hashmap_find(&scan->tags, slice_from_cstr(*tag)) == NULL)
+				scan_set_tag(scan, slice_from_cstr(*tag), SLICE_NULL);
+		if (plugin->parsed != NULL)
+			plugin->parsed(scan);
+	}
+}
+
+/* ---- metas ---- */
+
+static void
+mark_dependents(struct check *check)
+{
+	const struct plan *plan = check->plan;
+
+	for (; check->fresh_done < check->scan.fresh_hits.count; check->fresh_done++) {
+		unsigned rule = check->scan.fresh_hits.items[check->fresh_done];
+
+		if (rule >= plan->rule_count)
+			continue;
+		for (size_t i = 0; i < plan->dependent_count[rule]; i++) {
+			unsigned meta = plan->dependents[rule][i];
+
+			check->meta_bits[meta / 64] |= (uint64_t)1 << (meta % 64);
+		}
+	}
+}
+
+static void
+evaluate_meta(struct check *check, size_t index)
+{
+	const struct rule *rule = check->plan->metas[index];
+	double value;
+
+	if (scan_rule_score(&check->scan, rule) == 0 || check->scan.values[rule->number] != 0)
+		return;
+	value = meta_eval(rule->meta, check->scan.values);
+	if (value != 0) {
+		scan_hit(&check->scan, rule, "", value);
+		mark_dependents(check);
+	}
+}
+
+/* Metas [from, to): a hit may wake others, which always stand further on. */
+static void
+run_metas(struct check *check, size_t from, size_t to)
+{
+	if (check->scan.time_limit_exceeded || check->shortcircuited)
+		return;
+	mark_dependents(check);
+	for (size_t i = from; i < to;) {
+		uint64_t word =
+			(check->meta_bits[i / 64] & ~check->plan->meta_never[i / 64]) >> (i % 64);
+
+		if (word == 0) {
+			i = (i / 64 + 1) * 64;
+			continue;
+		}
+		i += (size_t)__builtin_ctzll(word);
+		if (i < to)
+			evaluate_meta(check, i);
+		i++;
+	}
+}
+
+/* ---- regex rules ---- */
+
+static const char *
+area_of(enum rule_kind kind)
+{
+	switch (kind) {
+	case RULE_BODY:
+	case RULE_BODY_EVAL:
+		return "BODY: ";
+	case RULE_URI:
+		return "URI: ";
+	case RULE_RAWBODY:
+	case RULE_RAWBODY_EVAL:
+		return "RAW: ";
+	case RULE_FULL:
+		return "FULL: ";
+	case RULE_NONE:
+	case RULE_HEADER:
+	case RULE_HEADER_EVAL:
+	case RULE_RBL_EVAL:
+	case RULE_FULL_EVAL:
+	case RULE_META:
+	case RULE_EMPTY:
+		break;
+	}
+	return "";
+}
+
+struct items {
+	const struct slice *items;
+	size_t count;
+};
+
+static struct items
+uri_items(struct scan *scan)
+{
+	const struct uri_list *uris = scan_uris(scan);
+	size_t count = uris == NULL ? 0 : uris->cleaned.count;
+	struct slice *items = arena_new_array(scan->arena, struct slice, count + 1);
+
+	if (items == NULL)
+		return (struct items){NULL, 0};
+	for (size_t i = 0; i < count; i++)
+		items[i] = uris->cleaned.entries[i].key;
+	return (struct items){items, count};
+}
+
+static struct items
+items_of(struct scan *scan, enum plan_group_kind kind)
+{
+	const struct text_lines *lines;
+
+	switch (kind) {
+	case PLAN_BODY:
+		lines = scan_body(scan);
+		return (struct items){lines->items, lines->count};
+	case PLAN_RAWBODY:
+		lines = scan_rawbody(scan);
+		return (struct items){lines->items, lines->count};
+	case PLAN_URI:
+		return uri_items(scan);
+	case PLAN_FULL:
+		return (struct items){&scan->message->pristine, 1};
+	case PLAN_TEXT_GROUPS:
+		break;
+	}
+	return (struct items){NULL, 0};
+}
+
+static void
+log_limit(struct check *check, const struct rule *rule)
+{
+	log_warn(check->scan.log, "rules",
+	         "rule %.*s (%.*s line %u) reached its match limit and counts as not hit: simplify "
+	         "its pattern",
+	         SLICE_FMT(rule->name), SLICE_FMT(rule->file), rule->line_number);
+}
+
+static void
+add_hits(struct check *check, const struct rule *rule, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		scan_hit(&check->scan, rule, area_of(rule->kind), 1);
+	log_debug(check->scan.log, "rules", "ran rule %.*s ======> got hit: \"%u\"",
+	          SLICE_FMT(rule->name), count);
+}
+
+static void
+capture(void *data, struct slice name, struct slice value)
+{
+	struct check *check = data;
+
+	if (name.len > 0 && byte_is_upper(name.data[0]))
+		scan_add_tag_value(&check->scan, name, arena_dup(check->scan.arena, value));
+}
+
+static void
+run_slot(struct check *check, struct match_run *run, const struct plan_group *group, size_t slot)
+{
+	const struct rule *rule = check->scan.rules->rules[group->rules[slot]->number];
+	struct match_hit hit;
+	unsigned count;
+
+	if (scan_rule_score(&check->scan, rule) == 0)
+		return;
+	count = rule->regex != NULL && regex_sets_tags(rule->regex)
+	                ? match_run_captures(run, slot, capture, check, &hit)
+	                : match_run_rule(run, slot, &hit);
+	if (hit.limit)
+		log_limit(check, rule);
+	if (count > 0)
+		add_hits(check, rule, count);
+}
+
+static void
+run_negated(struct check *check, struct match_run *run, const struct plan_group *group, size_t slot)
+{
+	const struct rule *rule = check->scan.rules->rules[group->rules[slot]->number];
+	struct match_hit hit;
+
+	if (scan_rule_score(&check->scan, rule) != 0 && match_run_rule(run, slot, &hit) == 0 &&
+	    !hit.limit)
+		add_hits(check, rule, 1);
+}
+
+/* A header that is not there: what matches an empty text was found when the plan was made. */
+static void
+run_missing(struct check *check, const struct plan_pass *pass, const struct plan_group *group)
+{
+	size_t words = match_set_words(group->set);
+
+	for (size_t w = 0; w < words; w++) {
+		uint64_t bits = group->empty_hits[w] & pass->mask[w];
+
+		for (; bits != 0; bits &= bits - 1) {
+			const struct rule *rule =
+				group->rules[w * 64 + (size_t)__builtin_ctzll(bits)];
+
+			add_hits(check, check->scan.rules->rules[rule->number], 1);
+		}
+	}
+	for (size_t i = 0; i < pass->negated_count; i++) {
+		size_t slot = pass->negated[i];
+
+		if (!(group->empty_hits[slot / 64] >> (slot % 64) & 1))
+			add_hits(check, check->scan.rules->rules[group->rules[slot]->number], 1);
+	}
+}
+
+static struct match_run *
+run_of(struct check *check, unsigned index, bool *missing_r)
+{
+	static const struct slice empty = {(const unsigned char *)"", 0};
+	const struct plan_group *group = &check->plan->groups.items[index];
+	struct match_run **run = &check->runs[index];
+	struct scan *scan = &check->scan;
+	struct items items;
+
+	*missing_r = false;
+	if (group->kind == PLAN_TEXT_GROUPS) {
+		struct slice *item = arena_new(scan->arena, struct slice);
+
+		if (item == NULL)
+			return NULL;
+		if (!scan_header_joined(scan, group->header, item)) {
+			*missing_r = group->empty_hits != NULL;
+			if (*missing_r)
+				return NULL;
+			*item = group->if_unset.data != NULL ? group->if_unset : empty;
+		}
+		items = (struct items){item, 1};
+	} else {
+		items = items_of(scan, group->kind);
+		/* FreeMail edits the body array: what was looked at before is another text. */
+		if (index == PLAN_BODY && *run != NULL && check->body_of_run != items.items)
+			*run = NULL;
+	}
+	if (*run != NULL)
+		return *run;
+	if (index == PLAN_BODY)
+		check->body_of_run = items.items;
+	*run = match_run_create(scan->arena, group->set, scan->match, items.items, items.count,
+	                        check->filter->options.no_prefilter ? MATCH_RUN_ALL : 0);
+	return *run;
+}
+
+static void
+run_pass(struct check *check, const struct plan_pass *pass)
+{
+	const struct plan_group *group = &check->plan->groups.items[pass->group];
+	bool missing;
+	struct match_run *run = run_of(check, pass->group, &missing);
+
+	if (missing)
+		run_missing(check, pass, group);
+	if (run == NULL)
+		return;
+	for (size_t s = 0; (s = match_run_next(run, pass->mask, s)) != MATCH_NONE; s++)
+		run_slot(check, run, group, s);
+	for (size_t i = 0; i < pass->negated_count; i++)
+		run_negated(check, run, group, pass->negated[i]);
+}
+
+static void
+run_exists(struct check *check, const struct plan_rules *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (scan_header_exists(&check->scan, list->items[i]->header))
+			add_hits(check, check->scan.rules->rules[list->items[i]->number], 1);
+}
+
+/* ---- templates ---- */
+
+static size_t
+tag_values(void *data, struct slice name, const struct slice **values_r)
+{
+	size_t paren = slice_find_byte(name, '(', 0), count = 0;
+
+	if (!scan_tag_values(data, slice_sub(name, 0, paren), values_r, &count))
+		return 0;
+	return count;
+}
+
+static bool
+run_template(struct check *check, const struct rule *rule)
+{
+	struct scan *scan = &check->scan;
+	struct regex *regex;
+	struct error error;
+	struct match_hit hit;
+	struct slice item = SLICE("");
+	struct items items = {&item, 1};
+	unsigned count;
+
+	if (regex_instantiate(rule->regex, scan->arena, tag_values, scan, &regex, &error) !=
+	    STATUS_OK)
+		return false;
+	if (rule->kind == RULE_HEADER) {
+		if (!scan_header_joined(scan, rule->header, &item))
+			item = rule->if_unset.data != NULL ? rule->if_unset : SLICE("");
+	} else {
+		items = items_of(scan, rule->kind == RULE_BODY      ? PLAN_BODY
+		                       : rule->kind == RULE_URI     ? PLAN_URI
+		                       : rule->kind == RULE_RAWBODY ? PLAN_RAWBODY
+		                                                    : PLAN_FULL);
+	}
+	count = match_items(regex, scan->match, items.items, items.count,
+	                    (rule->tflags & TFLAG_MULTIPLE ? MATCH_MULTIPLE : 0) |
+	                            (rule->tflags & TFLAG_NOSUBJECT && rule->kind == RULE_BODY
+	                                     ? MATCH_NOSUBJECT
+	                                     : 0),
+	                    rule->maxhits, capture, check, &hit);
+	if (hit.limit)
+		log_limit(check, rule);
+	if (rule->negated)
+		count = count == 0;
+	if (count > 0)
+		add_hits(check, rule, count);
+	return true;
+}
+
+/* A template may use what another template of the same priority captured: go round until nothing
+ * moves. */
+static void
+run_templates(struct check *check, const struct plan_rules *list)
+{
+	bool *done, moved = true;
+
+	if (list->count == 0 ||
+	    (done = arena_new_array(check->scan.arena, bool, list->count)) == NULL)
+		return;
+	while (moved) {
+		moved = false;
+		for (size_t i = 0; i < list->count; i++) {
+			const struct rule *rule = check->scan.rules->rules[list->items[i]->number];
+
+			if (done[i] || scan_rule_score(&check->scan, rule) == 0 ||
+			    !run_template(check, rule))
+				continue;
+			done[i] = moved = true;
+		}
+	}
+}
+
+/* ---- evals ---- */
+
+static void
+run_eval(struct check *check, const struct rule *rule, struct items items)
+{
+	const struct plugin_eval *eval = rule->eval.eval;
+	struct eval_call call = {
+		.rule = rule,
+		.args = rule->eval.args.items,
+		.arg_count = rule->eval.args.count,
+		.data = rule->eval.data,
+		.lines = items.items,
+		.line_count = items.count,
+	};
+	int value;
+
+	if (eval == NULL || scan_rule_score(&check->scan, rule) == 0)
+		return;
+	call.settings = check->scan.conf->blocks.items[rule->eval.block].settings;
+	value = eval->run(&check->scan, &call);
+	if (value == 0 || value == EVAL_PENDING)
+		return;
+	scan_hit(&check->scan, rule, area_of(rule->kind), value);
+	log_debug(check->scan.log, "rules", "ran eval rule %.*s ======> got hit (%d)",
+	          SLICE_FMT(rule->name), value);
+}
+
+static void
+run_evals(struct check *check, const struct plan_rules *list, struct items items)
+{
+	for (size_t i = 0; i < list->count && !scan_is_over(&check->scan); i++)
+		run_eval(check, check->scan.rules->rules[list->items[i]->number], items);
+}
+
+/* ---- the loop ---- */
+
+static bool
+is_finished_by_plugin(struct check *check)
+{
+	for (size_t i = 0; i < check->scan.plugins->count; i++) {
+		const struct plugin *plugin =
+			check->scan.plugins->loaded[check->scan.plugins->order[i]];
+
+		if (plugin->is_finished != NULL && plugin->is_finished(&check->scan))
+			return true;
+	}
+	return false;
+}
+
+static void
+begin_priority(struct check *check, const struct plan_priority *p)
+{
+	for (size_t i = 0; i < check->scan.plugins->count; i++) {
+		const struct plugin *plugin =
+			check->scan.plugins->loaded[check->scan.plugins->order[i]];
+
+		if (plugin->before_priority != NULL)
+			plugin->before_priority(&check->scan, p->priority);
+	}
+	for (size_t i = 0; i < p->headers.count; i++)
+		run_pass(check, &p->headers.items[i]);
+	run_exists(check, &p->exists);
+}
+
+enum priority_step {
+	STEP_HEADERS,
+	STEP_HEADER_EVALS,
+	STEP_BODY,
+	STEP_URI,
+	STEP_BODY_EVALS,
+	STEP_RAWBODY,
+	STEP_RAWBODY_EVALS,
+	STEP_FULL,
+	STEP_METAS,
+	STEP_COUNT
+};
+
+/* One step of a priority, in the reference's order. */
+static void
+run_step(struct check *check, const struct plan_priority *p, enum priority_step step)
+{
+	struct scan *scan = &check->scan;
+
+	switch (step) {
+	case STEP_HEADERS:
+		begin_priority(check, p);
+		break;
+	case STEP_HEADER_EVALS:
+		run_evals(check, &p->header_evals, (struct items){NULL, 0});
+		break;
+	case STEP_BODY:
+		if (p->has_text[PLAN_BODY])
+			run_pass(check, &p->text[PLAN_BODY]);
+		break;
+	case STEP_URI:
+		if (p->has_text[PLAN_URI])
+			run_pass(check, &p->text[PLAN_URI]);
+		break;
+	case STEP_BODY_EVALS:
+		if (p->body_evals.count > 0)
+			run_evals(check, &p->body_evals, items_of(scan, PLAN_BODY));
+		break;
+	case STEP_RAWBODY:
+		if (p->has_text[PLAN_RAWBODY])
+			run_pass(check, &p->text[PLAN_RAWBODY]);
+		break;
+	case STEP_RAWBODY_EVALS:
+		if (p->rawbody_evals.count > 0)
+			run_evals(check, &p->rawbody_evals, items_of(scan, PLAN_RAWBODY));
+		break;
+	case STEP_FULL:
+		if (p->has_text[PLAN_FULL])
+			run_pass(check, &p->text[PLAN_FULL]);
+		run_evals(check, &p->full_evals, items_of(scan, PLAN_FULL));
+		break;
+	case STEP_METAS:
+		run_templates(check, &p->templates);
+		run_metas(check, p->meta_begin, p->meta_end);
+		break;
+	case STEP_COUNT:
+		break;
+	}
+}
+
+static void
+run_priority(struct check *check)
+{
+	if (check->step == 0 && is_finished_by_plugin(check))
+		check->shortcircuited = true;
+	if (check->shortcircuited || scan_is_over(&check->scan) ||
+	    check->priority == check->plan->priority_count) {
+		check->state = CHECK_STATE_FINISH;
+		return;
+	}
+	run_step(check, &check->plan->priorities[check->priority], (enum priority_step)check->step);
+	if (++check->step == STEP_COUNT) {
+		check->step = 0;
+		check->priority++;
+	}
+}
+
+static void
+finish(struct check *check)
+{
+	struct scan *scan = &check->scan;
+
+	if (scan->time_limit_exceeded) {
+		log_info(scan->log, "check", "exceeded time limit, skipping further tests");
+		if (check->plan->time_limit_rule != NULL)
+			scan_hit(scan, check->plan->time_limit_rule, "", 1);
+	}
+	for (size_t i = 0; i < scan->plugins->count; i++) {
+		const struct plugin *plugin = scan->plugins->loaded[scan->plugins->order[i]];
+
+		if (plugin->cleanup != NULL)
+			plugin->cleanup(scan);
+	}
+	run_metas(check, check->plan->last_meta_begin, check->plan->meta_count);
+	if (arena_is_spent(scan->arena))
+		log_warn(scan->log, "check",
+		         "message reached its memory budget: parts of it were not looked at");
+	check->score = round(scan->score * 1000) / 1000;
+	if (check->score == 0)
+		check->score = 0; /* no negative zero */
+	check->required_score = scan->core->required_score;
+	check->is_spam = check->score >= check->required_score;
+	check->state = CHECK_STATE_DONE;
+}
+
+enum check_status
+check_run(struct check *check)
+{
+	switch (check->state) {
+	case CHECK_STATE_BEGIN:
+		begin(check);
+		check->state = CHECK_STATE_PRIORITY;
+		break;
+	case CHECK_STATE_PRIORITY:
+		run_priority(check);
+		break;
+	case CHECK_STATE_FINISH:
+		finish(check);
+		break;
+	case CHECK_STATE_DONE:
+		break;
+	}
+	return check->state == CHECK_STATE_DONE ? CHECK_DONE : CHECK_AGAIN;
+}
+
+void
+check_run_all(struct check *check)
+{
+	while (check_run(check) != CHECK_DONE)
+		;
+}
+
+/* ---- making one ---- */
+
+static void
+set_deadline(struct check *check, const struct check_options *options)
+{
+	double limit = check->scan.core->time_limit * 1000;
+
+	check->scan.deadline_ms = INT64_MAX;
+	if (limit > 0 && limit < 1e12)
+		check->scan.deadline_ms = check->begun_ms + (int64_t)limit;
+	if (options != NULL && options->limit_ms > 0 &&
+	    check->begun_ms + options->limit_ms < check->scan.deadline_ms)
+		check->scan.deadline_ms = check->begun_ms + options->limit_ms;
+}
+
+static bool
+init_scan(struct check *check, struct arena *arena, struct match_scratch *match)
+{
+	struct scan *scan = &check->scan;
+	const struct plan *plan = check->plan;
+	size_t words = (plan->meta_count + 63) / 64 + 1;
+
+	scan->arena = arena;
+	scan->match = match;
+	scan->log = check->filter->log;
+	scan->env = &check->filter->env;
+	scan->core = conf_core(scan->conf);
+	scan->rules = conf_rules(scan->conf);
+	scan->plugins = conf_plugins(scan->conf);
+	scan->now_s = clock_wall_s();
+	scan->subjprefix = SLICE("");
+	hashmap_init(&scan->tags, arena);
+	hashmap_init(&scan->metadata, arena);
+	hashmap_init(&scan->header_cache, arena);
+	scan->values = arena_new_array(arena, double, scan->rules->count + 1);
+	scan->hit_index = arena_new_array(arena, unsigned, scan->rules->count + 1);
+	check->runs = arena_new_array(arena, struct match_run *, plan->groups.count);
+	check->meta_bits = arena_new_array(arena, uint64_t, words);
+	if (scan->values == NULL || scan->hit_index == NULL || check->runs == NULL ||
+	    check->meta_bits == NULL)
+		return false;
+	memcpy(check->meta_bits, plan->meta_always, words * sizeof(uint64_t));
+	return true;
+}
+
+struct check *
+check_create(const struct filter *filter, struct arena *arena, struct match_scratch *match,
+             struct slice input, const struct check_options *options)
+{
+	struct check *check = arena_new(arena, struct check);
+	struct message_options message_options;
+
+	if (check == NULL)
+		return NULL;
+	check->filter = filter;
+	check->plan = filter->plan;
+	check->begun_ms = clock_monotonic_ms();
+	check->scan.conf = options != NULL && options->conf != NULL ? options->conf : filter->conf;
+	if (!init_scan(check, arena, match))
+		return NULL;
+	set_deadline(check, options);
+	message_options = (struct message_options){
+		.normalize_charset = check->scan.core->normalize_charset,
+		.body_part_scan_size = (size_t)check->scan.core->body_part_scan_size,
+		.rawbody_part_scan_size = (size_t)check->scan.core->rawbody_part_scan_size,
+	};
+	check->scan.message = message_parse(arena, input, &message_options);
+	return check->scan.message == NULL ? NULL : check;
+}

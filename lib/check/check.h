@@ -1,0 +1,64 @@
+/*
+ * check.h - one message through the filter
+ *
+ * Owns: struct check.  Data: bytes of a message -> message, relays -> rules by priority -> metas ->
+ *score; read by verdict (tags.h, report.h, rewrite.h).
+ *
+ * check_run() does one step and says what comes next, so that a server can look after other clients
+ *in between:
+ *
+ *	BEGIN --parse, relays, plugins' parsed hooks--> PRIORITY --one group of rules of one
+ *priority each--> FINISH --cleanup hooks, last metas--> DONE
+ *
+ * CHECK_AGAIN: call again, any time.  CHECK_WAIT: an answer is outstanding (none are yet: DNS is
+ *not there). A spent budget (time, memory, match limits) is a result, never an abort: what was
+ *found so far counts.
+ */
+#ifndef WINNOW_CHECK_CHECK_H
+#define WINNOW_CHECK_CHECK_H
+
+#include "check/filter.h"
+
+enum check_status { CHECK_AGAIN, CHECK_WAIT, CHECK_DONE };
+
+enum check_state { CHECK_STATE_BEGIN, CHECK_STATE_PRIORITY, CHECK_STATE_FINISH, CHECK_STATE_DONE };
+
+struct check {
+	struct scan scan;
+	const struct filter *filter;
+	const struct plan *plan;
+	enum check_state state;
+	size_t priority; /* index */
+	unsigned step;   /* of the priority */
+	bool shortcircuited;
+	struct match_run **runs;         /* by group, made on first use */
+	const struct slice *body_of_run; /* body array that runs[PLAN_BODY] looked at */
+	uint64_t *meta_bits;             /* metas worth evaluating */
+	size_t fresh_done;               /* scan.fresh_hits looked at */
+	int64_t begun_ms;
+
+	/* the verdict, when DONE */
+	double score; /* rounded to 3 decimals */
+	double required_score;
+	bool is_spam;
+};
+
+struct check_options {
+	/* Settings in force: the filter's own conf or an overlay; NULL = the filter's. */
+	const struct conf *conf;
+	/* At most so long, in ms, besides time_limit; 0 = no other limit. */
+	int64_t limit_ms;
+};
+
+/*
+ * input must live as long as the arena.  match is the worker's; it is not used between calls of
+ * check_run, so several checks may share it.  NULL: the arena cannot even hold the beginnings.
+ */
+struct check *check_create(const struct filter *filter, struct arena *arena,
+                           struct match_scratch *match, struct slice input,
+                           const struct check_options *options);
+enum check_status check_run(struct check *check);
+/* Runs to the end. */
+void check_run_all(struct check *check);
+
+#endif
