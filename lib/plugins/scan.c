@@ -338,7 +338,8 @@ record_hit(struct scan *scan, const struct rule *rule, const char *area, double 
 	}
 	scan->hits.items[*index - 1].count++;
 	scan->values[rule->number] += value > 0 ? value : 1;
-	scan->score += score;
+	if (!slice_starts(rule->name, SLICE("__")))
+		scan->score += score;
 	collect_subjprefix(scan, rule);
 	for (size_t i = 0; i < scan->plugins->count; i++) {
 		const struct plugin *plugin = scan->plugins->loaded[scan->plugins->order[i]];

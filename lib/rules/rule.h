@@ -60,7 +60,8 @@ struct rule_eval {
 	struct slice function;
 	slice_vec args;
 	const struct plugin_eval *eval; /* NULL until the plugins are known, or when none has it */
-	void *data;                     /* what the eval's prepare hook made of the arguments */
+	size_t block; /* settings of its plugin: index into conf->blocks */
+	void *data; /* what the eval's prepare hook made of the arguments */
 };
 
 enum { RULE_SCORE_SETS = 4 };
