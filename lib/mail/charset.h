@@ -17,7 +17,8 @@ struct charset;
 const struct charset *charset_find(struct slice name);
 const char *charset_name(const struct charset *charset);
 
-bool utf8_is_valid(struct slice text); /* strict: no surrogates, at most U+10FFFF */
+/* Strict UTF-8 as the reference takes it: no surrogates, at most U+10FFFF. */
+bool charset_is_utf8(struct slice text);
 bool bytes_are_ascii(struct slice text);
 
 /*

@@ -1,0 +1,700 @@
+/*
+ * charset.c - bytes of a declared character set to UTF-8
+ *
+ * Single-byte sets come from charset_tables.c; UTF-16 and its kin, and UTF-8, are decoded here;
+ * East Asian sets go through the host's iconv, under names of our own only.
+ */
+#include "mail/charset.h"
+
+#include <errno.h>
+#include <iconv.h>
+
+#include "mail/charset_tables.h"
+#include "util/strbuf.h"
+
+enum charset_kind { KIND_ASCII, KIND_UTF8, KIND_SINGLE, KIND_UTF16, KIND_UTF32, KIND_ICONV };
+
+struct charset {
+	const char *name;
+	enum charset_kind kind;
+	/* KIND_ICONV */
+	const char *iconv_name;
+	/* KIND_UTF16, KIND_UTF32: 'B', 'L', or 0 = by byte order mark */
+	char order;
+	bool is_ucs2;
+	const struct charset_table *table;
+};
+
+/* Canonical names, lower case, sorted. */
+/* clang-format off */
+static const struct charset charsets[] = {
+	{ .name = "7bit-jis",     .kind = KIND_ICONV, .iconv_name = "ISO-2022-JP-2" },
+	{ .name = "ascii",        .kind = KIND_ASCII },
+	{ .name = "big5-eten",    .kind = KIND_ICONV, .iconv_name = "BIG5" },
+	{ .name = "big5-hkscs",   .kind = KIND_ICONV, .iconv_name = "BIG5-HKSCS" },
+	{ .name = "cp932",        .kind = KIND_ICONV, .iconv_name = "CP932" },
+	{ .name = "cp936",        .kind = KIND_ICONV, .iconv_name = "CP936" },
+	{ .name = "cp949",        .kind = KIND_ICONV, .iconv_name = "CP949" },
+	{ .name = "cp950",        .kind = KIND_ICONV, .iconv_name = "CP950" },
+	{ .name = "euc-cn",       .kind = KIND_ICONV, .iconv_name = "EUC-CN" },
+	{ .name = "euc-jp",       .kind = KIND_ICONV, .iconv_name = "EUC-JP" },
+	{ .name = "euc-kr",       .kind = KIND_ICONV, .iconv_name = "EUC-KR" },
+	{ .name = "iso-2022-jp",  .kind = KIND_ICONV, .iconv_name = "ISO-2022-JP" },
+	{ .name = "iso-2022-jp-1",.kind = KIND_ICONV, .iconv_name = "ISO-2022-JP-1" },
+	{ .name = "iso-2022-kr",  .kind = KIND_ICONV, .iconv_name = "ISO-2022-KR" },
+	{ .name = "johab",        .kind = KIND_ICONV, .iconv_name = "JOHAB" },
+	{ .name = "shiftjis",     .kind = KIND_ICONV, .iconv_name = "SHIFT_JIS" },
+	{ .name = "ucs-2be",      .kind = KIND_UTF16, .order = 'B', .is_ucs2 = true },
+	{ .name = "ucs-2le",      .kind = KIND_UTF16, .order = 'L', .is_ucs2 = true },
+	{ .name = "utf-16",       .kind = KIND_UTF16 },
+	{ .name = "utf-16be",     .kind = KIND_UTF16, .order = 'B' },
+	{ .name = "utf-16le",     .kind = KIND_UTF16, .order = 'L' },
+	{ .name = "utf-32",       .kind = KIND_UTF32 },
+	{ .name = "utf-32be",     .kind = KIND_UTF32, .order = 'B' },
+	{ .name = "utf-32le",     .kind = KIND_UTF32, .order = 'L' },
+	{ .name = "utf-7",        .kind = KIND_ICONV, .iconv_name = "UTF-7" },
+	{ .name = "utf-8-strict", .kind = KIND_UTF8 },
+	{ .name = "utf8",         .kind = KIND_UTF8 },
+};
+
+/* Whole names that stand for another. */
+static const struct { const char *alias, *name; } aliases[] = {
+	{ "unicode-1-1-utf7", "utf-7" },  { "unicode-1-1-utf-7", "utf-7" }, { "utf7", "utf-7" },
+	{ "ucs2le", "ucs-2le" },          { "ucs-2-le", "ucs-2le" },        { "ucs2-le", "ucs-2le" },
+	{ "ucs2be", "ucs-2be" },          { "ucs-2-be", "ucs-2be" },        { "ucs2-be", "ucs-2be" },
+	{ "ucs2", "ucs-2be" },            { "ucs-2", "ucs-2be" },           { "iso-10646-1", "ucs-2be" },
+	{ "ucs4", "utf-32" },             { "ucs-4", "utf-32" },            { "ucs4be", "utf-32be" },
+	{ "ucs-4be", "utf-32be" },        { "ucs-4-be", "utf-32be" },       { "ucs4le", "utf-32le" },
+	{ "ucs-4le", "utf-32le" },        { "ucs-4-le", "utf-32le" },
+	{ "utf16", "utf-16" },            { "utf16be", "utf-16be" },        { "utf16le", "utf-16le" },
+	{ "utf-16-be", "utf-16be" },      { "utf-16-le", "utf-16le" },      { "utf16-be", "utf-16be" },
+	{ "utf16-le", "utf-16le" },       { "utf32", "utf-32" },            { "utf32be", "utf-32be" },
+	{ "utf32le", "utf-32le" },        { "utf-32-be", "utf-32be" },      { "utf-32-le", "utf-32le" },
+	{ "us-ascii", "ascii" },          { "c", "ascii" },
+	{ "cyrillic", "iso-8859-5" },     { "arabic", "iso-8859-6" },       { "greek", "iso-8859-7" },
+	{ "hebrew", "iso-8859-8" },       { "thai", "iso-8859-11" },        { "gbk", "cp936" },
+	{ "utf-8", "utf-8-strict" },
+};
+
+/* Name ends that begin at a word boundary. */
+static const struct { const char *end, *name; } endings[] = {
+	{ "646", "ascii" },          { "646us", "ascii" },           { "646-us", "ascii" },
+	{ "646_us", "ascii" },       { "iso646", "ascii" },          { "iso646-us", "ascii" },
+	{ "iso646us", "ascii" },     { "iso_646", "ascii" },
+	{ "ansi_x3.4-1968", "ascii" }, { "ansi-x3.4-1968", "ascii" }, { "ansix3.4-1968", "ascii" },
+	{ "ansi_x3.4_1968", "ascii" }, { "ansi_x3.41968", "ascii" },
+	{ "winlatin1", "cp1252" },   { "winlatin2", "cp1250" },      { "wincyrillic", "cp1251" },
+	{ "winbaltic", "cp1257" },   { "wingreek", "cp1253" },       { "winturkish", "cp1254" },
+	{ "winhebrew", "cp1255" },   { "winarabic", "cp1256" },      { "winvietnamese", "cp1258" },
+	{ "koi8r", "koi8-r" },       { "koi8-r", "koi8-r" },         { "koi8_r", "koi8-r" },
+	{ "koi8 r", "koi8-r" },      { "koi8u", "koi8-u" },          { "koi8-u", "koi8-u" },
+	{ "koi8_u", "koi8-u" },      { "koi8 u", "koi8-u" },
+	{ "jis", "7bit-jis" },       { "ujis", "euc-jp" },           { "sjis", "shiftjis" },
+	{ "windows-31j", "cp932" },  { "ks_c_5601-1987", "cp949" },
+	{ "big5", "big5-eten" },     { "big-5", "big5-eten" },       { "big5et", "big5-eten" },
+	{ "big5-et", "big5-eten" },  { "big5eten", "big5-eten" },    { "big5-eten", "big5-eten" },
+	{ "big5hk", "big5-hkscs" },  { "big5-hk", "big5-hkscs" },    { "big5hkscs", "big5-hkscs" },
+	{ "big5-hkscs", "big5-hkscs" }, { "tcabig5", "big5-eten" },  { "tca-big5", "big5-eten" },
+	{ "tca_big5", "big5-eten" }, { "hkbig5", "big5-hkscs" },     { "hkscs-big5", "big5-hkscs" },
+	{ "utf-8", "utf-8-strict" },
+};
+/* clang-format on */
+
+const char *
+charset_name(const struct charset *charset)
+{
+	return charset->name;
+}
+
+/* Canonical name as written in the tables; a table row stands for the charset itself. */
+static const struct charset *
+charset_canonical(struct slice name)
+{
+	/* One struct per single-byte table would be state; the index is enough. */
+	static const struct charset single[] = {
+#define ROW(n) {.kind = KIND_SINGLE, .table = &charset_tables[n]}
+#define ROW4(n) ROW(n), ROW((n) + 1), ROW((n) + 2), ROW((n) + 3)
+#define ROW16(n) ROW4(n), ROW4((n) + 4), ROW4((n) + 8), ROW4((n) + 12)
+		ROW16(0),
+		ROW16(16),
+		ROW16(32),
+		ROW16(48),
+	};
+
+	for (size_t i = 0; i < sizeof(charsets) / sizeof(charsets[0]); i++)
+		if (slice_ieq(name, slice_from_cstr(charsets[i].name)))
+			return &charsets[i];
+	for (size_t i = 0; i < charset_table_count && i < sizeof(single) / sizeof(single[0]); i++)
+		if (slice_ieq(name, slice_from_cstr(charset_tables[i].name)))
+			return &single[i];
+	return NULL;
+}
+
+static bool
+ends_word(struct slice name, struct slice end)
+{
+	return slice_iends(name, end) &&
+	       (name.len == end.len || !byte_is_word(name.data[name.len - end.len - 1]) ||
+	        !byte_is_word(end.data[0]));
+}
+
+/* Digits at the end of name; *before_r: what stands before them. */
+static struct slice
+trailing_digits(struct slice name, struct slice *before_r)
+{
+	size_t i = name.len;
+
+	while (i > 0 && byte_is_digit(name.data[i - 1]))
+		i--;
+	*before_r = slice_sub(name, 0, i);
+	return slice_from(name, i);
+}
+
+static struct slice
+strip_end(struct slice name, const char *set)
+{
+	if (name.len > 0 && strchr(set, name.data[name.len - 1]) != NULL &&
+	    name.data[name.len - 1] != '\0')
+		name.len--;
+	return name;
+}
+
+static const struct charset *
+charset_numbered(const char *prefix, struct slice digits)
+{
+	char text[32];
+	size_t n = strlen(prefix);
+
+	if (digits.len == 0 || digits.len > 6)
+		return NULL;
+	memcpy(text, prefix, n);
+	memcpy(text + n, digits.data, digits.len);
+	return charset_canonical(slice_of(text, n + digits.len));
+}
+
+/* iso-8859-N, latinN, cpN in all their spellings. */
+static const struct charset *
+charset_by_number(struct slice name)
+{
+	static const unsigned char latin_to_iso[] = {0, 1, 2, 3, 4, 9, 10, 13, 14, 15, 16};
+	static const struct slice pages[] = {SLICE("cp"), SLICE("ibm"), SLICE("ms"),
+	                                     SLICE("windows")};
+	struct slice before, digits = trailing_digits(name, &before), part, middle;
+	const struct charset *found;
+
+	if (digits.len == 0)
+		return NULL;
+	/* iso8859N, iso8859-N, iso-8859-N, iso_8859_N */
+	if (before.len > 0 && strchr("-_", before.data[before.len - 1]) != NULL) {
+		middle = trailing_digits(strip_end(before, "-_"), &part);
+		if (slice_eq(middle, SLICE("8859")) &&
+		    (ends_word(part, SLICE("iso")) || ends_word(part, SLICE("iso-")) ||
+		     ends_word(part, SLICE("iso_"))) &&
+		    (found = charset_numbered("iso-8859-", digits)) != NULL)
+			return found;
+	}
+	if (digits.len > 4 && memcmp(digits.data, "8859", 4) == 0 &&
+	    ends_word(before, SLICE("iso")) &&
+	    (found = charset_numbered("iso-8859-", slice_from(digits, 4))) != NULL)
+		return found;
+	part = strip_end(before, "-_");
+	if (digits.len <= 2 && slice_iends(part, SLICE("latin"))) {
+		unsigned long long n;
+
+		if (slice_to_u64(digits, 10, &n)) {
+			char number[4];
+			unsigned iso = latin_to_iso[n];
+			size_t len = 0;
+
+			if (iso >= 10)
+				number[len++] = (char)('0' + iso / 10);
+			number[len++] = (char)('0' + iso % 10);
+			return charset_numbered("iso-8859-", slice_of(number, len));
+		}
+	}
+	part = strip_end(before, "-_ ");
+	if (digits.len >= 2 && digits.len <= 4)
+		for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+			if (ends_word(part, pages[i]) &&
+			    (found = charset_numbered("cp", digits)) != NULL)
+				return found;
+	return NULL;
+}
+
+static const struct charset *
+charset_east_asian(struct slice name)
+{
+	static const struct {
+		const char *region, *name;
+	} eucs[] = {{"cn", "euc-cn"}, {"jp", "euc-jp"}, {"kr", "euc-kr"}};
+	size_t at;
+
+	for (size_t i = 0; i < 3; i++) {
+		struct slice region = slice_from_cstr(eucs[i].region);
+
+		if ((slice_iends(name, region) &&
+		     slice_ifind(name, SLICE("euc"), 0) != SLICE_NPOS) ||
+		    (slice_iends(name, SLICE("euc")) && slice_ifind(name, region, 0) != SLICE_NPOS))
+			return charset_canonical(slice_from_cstr(eucs[i].name));
+	}
+	at = slice_ifind(name, SLICE("gb"), 0);
+	if (at != SLICE_NPOS) {
+		struct slice rest = slice_from(name, at + 2);
+
+		if (rest.len > 0 && strchr("-_ ", rest.data[0]) != NULL)
+			rest = slice_from(rest, 1);
+		if (slice_starts(rest, SLICE("2312")))
+			return charset_canonical(SLICE("euc-cn"));
+	}
+	if (slice_iends(name, SLICE("jis")) && slice_ifind(name, SLICE("shift"), 0) != SLICE_NPOS)
+		return charset_canonical(SLICE("shiftjis"));
+	if (slice_iends(name, SLICE("uhc")) || slice_iends(name, SLICE("windows-949")))
+		return charset_canonical(SLICE("cp949"));
+	if (slice_ifind(name, SLICE("cp65001"), 0) != SLICE_NPOS)
+		return charset_canonical(SLICE("utf-8-strict"));
+	if (slice_ifind(name, SLICE("cp65000"), 0) != SLICE_NPOS)
+		return charset_canonical(SLICE("utf-7"));
+	return NULL;
+}
+
+static const struct charset *
+charset_find_once(struct slice name)
+{
+	const struct charset *found = charset_canonical(name);
+
+	if (found != NULL)
+		return found;
+	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
+		if (slice_ieq(name, slice_from_cstr(aliases[i].alias)))
+			return charset_canonical(slice_from_cstr(aliases[i].name));
+	found = charset_by_number(name);
+	if (found != NULL)
+		return found;
+	if (slice_iends(name, SLICE("shiftjis")) || slice_iends(name, SLICE("shift_jis")) ||
+	    slice_iends(name, SLICE("shift-jis")))
+		return charset_canonical(SLICE("shiftjis"));
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+		if (ends_word(name, slice_from_cstr(endings[i].end)))
+			return charset_canonical(slice_from_cstr(endings[i].name));
+	return charset_east_asian(name);
+}
+
+const struct charset *
+charset_find(struct slice name)
+{
+	const struct charset *found;
+	unsigned char joined[64];
+	size_t gap, end;
+
+	if (name.len == 0 || name.len > 60)
+		return NULL;
+	found = charset_find_once(name);
+	if (found != NULL)
+		return found;
+	/* "windows 1252", "ks c_5601": one blank or underscore run stands for "-". */
+	gap = slice_find_any(name, "_ \t", 0);
+	if (gap == SLICE_NPOS || gap == 0)
+		return NULL;
+	end = slice_span(name, "_ \t", gap);
+	if (end == SLICE_NPOS || slice_find_any(name, "_ \t", end) != SLICE_NPOS)
+		return NULL;
+	memcpy(joined, name.data, gap);
+	joined[gap] = '-';
+	memcpy(joined + gap + 1, name.data + end, name.len - end);
+	return charset_find_once(slice_of(joined, gap + 1 + name.len - end));
+}
+
+bool
+bytes_are_ascii(struct slice text)
+{
+	size_t i = 0;
+
+	for (; i + 8 <= text.len; i += 8) {
+		unsigned long long word;
+
+		memcpy(&word, text.data + i, 8);
+		if (word & 0x8080808080808080ull)
+			return false;
+	}
+	for (; i < text.len; i++)
+		if (text.data[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/* Bytes that a lead byte promises, whether UTF-8 allows it or not. */
+static size_t
+utf8_promise(unsigned char c)
+{
+	return c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf8 ? 4 : c < 0xfc ? 5 : 6;
+}
+
+/*
+ * Length of the well-formed sequence at `p`; 0: malformed, *bad_r bytes of it are one error (the
+ * lead byte with as many of the promised continuation bytes as are there).  Noncharacters are
+ * malformed too: the reference's decoder refuses them.
+ */
+static size_t
+utf8_step(const unsigned char *p, size_t len, size_t *bad_r)
+{
+	size_t need = utf8_promise(p[0]), i;
+	unsigned long u;
+
+	*bad_r = 1;
+	if (p[0] < 0x80)
+		return 1;
+	for (i = 1; i < need && i < len && (p[i] & 0xc0) == 0x80; i++)
+		;
+	*bad_r = i;
+	if (i < need || need == 1 || need > 4)
+		return 0;
+	u = p[0] & (0xffu >> (need + 1));
+	for (i = 1; i < need; i++)
+		u = u << 6 | (p[i] & 0x3f);
+	if (u < (need == 2   ? 0x80u
+	         : need == 3 ? 0x800u
+	                     : 0x10000u) ||
+	    u > 0x10ffff || (u >= 0xd800 && u < 0xe000) || (u & 0xfffe) == 0xfffe ||
+	    (u >= 0xfdd0 && u <= 0xfdef))
+		return 0;
+	return need;
+}
+
+bool
+charset_is_utf8(struct slice text)
+{
+	size_t i = 0, bad;
+
+	while (i < text.len) {
+		size_t step;
+
+		if (text.data[i] < 0x80) {
+			i++;
+			continue;
+		}
+		step = utf8_step(text.data + i, text.len - i, &bad);
+		if (step == 0)
+			return false;
+		i += step;
+	}
+	return true;
+}
+
+static bool
+utf8_convert(struct arena *arena, struct slice text, bool strict, struct slice *text_r)
+{
+	struct strbuf out;
+	size_t i = 0, bad;
+
+	if (charset_is_utf8(text)) {
+		*text_r = text;
+		return true;
+	}
+	if (strict)
+		return false;
+	strbuf_init(&out, arena, 0);
+	while (i < text.len) {
+		size_t step = utf8_step(text.data + i, text.len - i, &bad);
+
+		if (step == 0)
+			strbuf_add_utf8(&out, 0xfffd);
+		else
+			strbuf_add(&out, slice_sub(text, i, step));
+		i += step == 0 ? bad : step;
+	}
+	*text_r = strbuf_slice(&out);
+	return !strbuf_is_bad(&out);
+}
+
+static bool
+single_decode(struct arena *arena, const struct charset *charset, struct slice text, bool strict,
+              struct slice *text_r)
+{
+	struct strbuf out;
+
+	if (bytes_are_ascii(text)) {
+		*text_r = text;
+		return true;
+	}
+	strbuf_init(&out, arena, 0);
+	strbuf_reserve(&out, text.len + text.len / 2 + 16);
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = text.data[i];
+		unsigned u = c;
+
+		if (c >= 0x80)
+			u = charset->kind == KIND_ASCII ? 0xfffd : charset->table->upper[c - 0x80];
+		if (u < 0x80) {
+			strbuf_add_byte(&out, (unsigned char)u);
+			continue;
+		}
+		if (u == 0xfffd && strict)
+			return false;
+		strbuf_add_utf8(&out, u);
+	}
+	*text_r = strbuf_slice(&out);
+	return !strbuf_is_bad(&out);
+}
+
+static unsigned long
+read_unit(const unsigned char *p, size_t width, char order)
+{
+	unsigned long v = 0;
+
+	for (size_t i = 0; i < width; i++)
+		v = v << 8 | p[order == 'B' ? i : width - 1 - i];
+	return v;
+}
+
+/* UTF-16, UTF-32 and UCS-2. */
+static bool
+wide_decode(struct arena *arena, const struct charset *charset, struct slice text, bool strict,
+            struct slice *text_r)
+{
+	size_t width = charset->kind == KIND_UTF16 ? 2 : 4;
+	char order = charset->order;
+	struct strbuf out;
+	size_t i = 0;
+
+	strbuf_init(&out, arena, 0);
+	if (order == 0 && text.len > 0) {
+		if (text.len < width)
+			return false;
+		if (read_unit(text.data, width, 'B') == 0xfeff)
+			order = 'B';
+		else if (read_unit(text.data, width, 'L') == 0xfeff)
+			order = 'L';
+		else
+			return false; /* the reference gives up whatever was asked for */
+		i = width;
+	}
+	while (i + width <= text.len) {
+		unsigned long u = read_unit(text.data + i, width, order);
+
+		i += width;
+		if (width == 2 && u >= 0xd800 && u < 0xdc00 && !charset->is_ucs2 &&
+		    i + 2 <= text.len) {
+			unsigned long low = read_unit(text.data + i, 2, order);
+
+			if (low >= 0xdc00 && low < 0xe000) {
+				u = 0x10000 + ((u - 0xd800) << 10) + (low - 0xdc00);
+				i += 2;
+			}
+		}
+		if ((u >= 0xd800 && u < 0xe000) || u > 0x10ffff) {
+			if (strict)
+				return false;
+			u = 0xfffd;
+		}
+		strbuf_add_utf8(&out, u);
+	}
+	if (i < text.len && strict)
+		return false;
+	*text_r = strbuf_slice(&out);
+	return !strbuf_is_bad(&out);
+}
+
+static bool
+iconv_decode(struct arena *arena, const struct charset *charset, struct slice text, bool strict,
+             struct slice *text_r)
+{
+	iconv_t handle = iconv_open("UTF-8", charset->iconv_name);
+	char *in = (char *)(uintptr_t)text.data;
+	size_t in_left = text.len;
+	struct strbuf out;
+	bool good = true;
+
+	if (handle == (iconv_t)-1)
+		return false;
+	strbuf_init(&out, arena, 0);
+	while (in_left > 0) {
+		char *to;
+		size_t room, before;
+
+		if (!strbuf_reserve(&out, in_left + in_left / 2 + 32))
+			break;
+		to = (char *)out.data + out.len;
+		before = room = out.size - out.len;
+		if (iconv(handle, &in, &in_left, &to, &room) != (size_t)-1) {
+			out.len += before - room;
+			break;
+		}
+		out.len += before - room;
+		if (errno == E2BIG)
+			continue;
+		if (strict) {
+			good = false;
+			break;
+		}
+		strbuf_add_utf8(&out, 0xfffd);
+		if (in_left > 0) {
+			in++;
+			in_left--;
+		}
+	}
+	iconv_close(handle);
+	if (!good || strbuf_is_bad(&out))
+		return false;
+	*text_r = strbuf_slice(&out);
+	return true;
+}
+
+bool
+charset_decode(struct arena *arena, const struct charset *charset, struct slice text, bool strict,
+               struct slice *text_r)
+{
+	switch (charset->kind) {
+	case KIND_UTF8:
+		return utf8_convert(arena, text, strict, text_r);
+	case KIND_ASCII:
+	case KIND_SINGLE:
+		return single_decode(arena, charset, text, strict, text_r);
+	case KIND_UTF16:
+	case KIND_UTF32:
+		return wide_decode(arena, charset, text, strict, text_r);
+	case KIND_ICONV:
+		return iconv_decode(arena, charset, text, strict, text_r);
+	}
+	return false;
+}
+
+struct slice
+latin1_to_utf8(struct arena *arena, struct slice text)
+{
+	struct strbuf out;
+
+	if (bytes_are_ascii(text))
+		return text;
+	strbuf_init(&out, arena, 0);
+	strbuf_reserve(&out, text.len + text.len / 2 + 16);
+	for (size_t i = 0; i < text.len; i++)
+		strbuf_add_utf8(&out, text.data[i]);
+	return strbuf_is_bad(&out) ? text : strbuf_slice(&out);
+}
+
+/* A name of an extended ASCII whose text without 8-bit bytes needs no work. */
+static bool
+declares_extended_ascii(struct slice name)
+{
+	static const struct slice whole[] = {
+		SLICE("us-ascii"), SLICE("ascii"),    SLICE("iso646-us"), SLICE("utf-8"),
+		SLICE("utf8"),     SLICE("big5"),     SLICE("gbk"),       SLICE("gb18030"),
+		SLICE("gb 18030"), SLICE("gb-18030"), SLICE("iso8859"),   SLICE("iso-8859"),
+		SLICE("iso 8859"),
+	};
+	struct slice rest;
+
+	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
+		if (slice_ieq(name, whole[i]))
+			return true;
+	if (name.len == 12 && slice_istarts(name, SLICE("windows-"))) {
+		rest = slice_from(name, 8);
+		return slice_span(rest, "0123456789", 0) == SLICE_NPOS ||
+		       slice_span(rest, "0123456789", 0) >= rest.len;
+	}
+	if ((slice_istarts(name, SLICE("koi8-")) && name.len <= 7 && name.len > 5) ||
+	    (slice_istarts(name, SLICE("euc-")) && name.len <= 6 && name.len > 4))
+		return byte_is_alpha(name.data[name.len - 1]);
+	for (size_t i = 10; i < 13; i++) { /* iso8859-N, iso-8859-NN */
+		if (!slice_istarts(name, whole[i]))
+			continue;
+		rest = slice_from(name, whole[i].len);
+		if (rest.len >= 2 && rest.len <= 3 && rest.data[0] == '-' &&
+		    byte_is_digit(rest.data[1]) && byte_is_digit(rest.data[rest.len - 1]))
+			return true;
+	}
+	return false;
+}
+
+/* UTF-16 without a byte order mark: which bytes are zero more often, and where blanks stand. */
+static const struct charset *
+utf16_guess(struct slice text)
+{
+	unsigned long le = 0, be = 0, high_even = 0, high_odd = 0, low_even = 0, low_odd = 0;
+
+	if (text.len >= 2 && ((text.data[0] == 0xff && text.data[1] == 0xfe) ||
+	                      (text.data[0] == 0xfe && text.data[1] == 0xff)))
+		return NULL;
+	for (size_t i = 0; i < text.len; i += 2) {
+		unsigned char a = text.data[i], b = i + 1 < text.len ? text.data[i + 1] : 0;
+
+		high_even += a >> 4;
+		high_odd += b >> 4;
+		low_even += a & 15;
+		low_odd += b & 15;
+		le += a == 0x20 && b == 0;
+		be += a == 0 && b == 0x20;
+	}
+	le += high_even + low_even > (high_odd + low_odd) * 4;
+	be += (high_odd + low_odd) * 4 > high_even + low_even;
+	if (le > be)
+		return charset_find(SLICE("utf-16le"));
+	return be > le ? charset_find(SLICE("utf-16be")) : NULL;
+}
+
+static const struct charset *
+declared_charset(struct slice name)
+{
+	const struct charset *found;
+
+	if (slice_ieq(name, SLICE("iso-8859-1")) || slice_ieq(name, SLICE("iso8859-1")) ||
+	    slice_ieq(name, SLICE("windows-1252")) || slice_ieq(name, SLICE("cp1252")))
+		return charset_find(SLICE("cp1252"));
+	if (slice_ieq(name, SLICE("utf-8")) || slice_ieq(name, SLICE("utf8")))
+		return charset_find(SLICE("utf-8-strict"));
+	found = charset_find(name);
+	if (found == NULL && slice_istarts(name, SLICE("gb"))) {
+		struct slice rest = slice_from(name, 2);
+
+		if (rest.len > 0 && (rest.data[0] == ' ' || rest.data[0] == '-'))
+			rest = slice_from(rest, 1);
+		if (slice_starts(rest, SLICE("18030")))
+			return charset_find(SLICE("cp936"));
+	}
+	return found;
+}
+
+struct slice
+charset_normalize(struct arena *arena, struct slice text, struct slice declared, bool insist,
+                  bool *decoded_r)
+{
+	bool ascii = bytes_are_ascii(text), is_utf8_name, decoded, wants_bytes = decoded_r == NULL;
+	const struct charset *charset = NULL;
+	struct slice result;
+
+	if (wants_bytes)
+		decoded_r = &decoded;
+	*decoded_r = false;
+	if (ascii && declares_extended_ascii(declared))
+		return text;
+	if (!ascii && !insist && charset_is_utf8(text)) {
+		*decoded_r = true;
+		return text;
+	}
+	is_utf8_name = slice_ieq(declared, SLICE("utf-8")) || slice_ieq(declared, SLICE("utf8"));
+	*decoded_r = true;
+	if (!insist &&
+	    (slice_ieq(declared, SLICE("us-ascii")) || slice_ieq(declared, SLICE("ascii"))))
+		charset = NULL; /* known not to fit */
+	else if (slice_istarts(declared, SLICE("utf16")) ||
+	         slice_istarts(declared, SLICE("utf-16")) ||
+	         slice_istarts(declared, SLICE("utf 16"))) {
+		charset = utf16_guess(text);
+		/* The reference hands the bytes back as they were when it wants bytes. */
+		if (charset != NULL && charset_decode(arena, charset, text, true, &result))
+			return wants_bytes ? text : result;
+		charset = NULL;
+	} else if (!(is_utf8_name && !ascii && !insist)) {
+		charset = declared_charset(declared);
+	}
+	if (charset != NULL && charset_decode(arena, charset, text, !insist, &result))
+		return result;
+	if (ascii) {
+		*decoded_r = false;
+		return text;
+	}
+	if (charset_decode(arena, charset_find(SLICE("cp1252")), text, false, &result))
+		return result;
+	*decoded_r = false;
+	return text;
+}
