@@ -9,7 +9,28 @@
 
 /* clang-format off */
 #define PLUGIN_LIST(X) \
-	X(replacetags)
+	X(askdns) \
+	X(asn) \
+	X(awl) \
+	X(bayes) \
+	X(dcc) \
+	X(decodeshorturls) \
+	X(dkim) \
+	X(dmarc) \
+	X(dnseval) \
+	X(extracttext) \
+	X(hashbl) \
+	X(pyzor) \
+	X(razor2) \
+	X(relaycountry) \
+	X(replacetags) \
+	X(resourcelimits) \
+	X(reuse) \
+	X(spamcop) \
+	X(spf) \
+	X(txrep) \
+	X(uridnsbl) \
+	X(urilocalbl)
 /* clang-format on */
 
 #endif
