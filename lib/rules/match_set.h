@@ -38,7 +38,12 @@ enum match_build_flag {
 	MATCH_BUILD_CODE = 1U << 2    /* compile PCRE2 code now (server, before it forks) */
 };
 
+/* What the texts look like: steers the choice of conditions, never a result. */
+enum match_model { MATCH_MODEL_TEXT, MATCH_MODEL_RAW, MATCH_MODEL_HEADER, MATCH_MODEL_URI };
+
 struct match_set *match_set_create(struct arena *arena);
+/* Before match_set_build; a new set has MATCH_MODEL_TEXT. */
+void match_set_model(struct match_set *set, enum match_model model);
 /* maxhits: 0 = no limit (only with MATCH_MULTIPLE).  Returns the slot; MATCH_NONE: no memory. */
 size_t match_set_add(struct match_set *set, unsigned rule, const struct regex *regex,
                      unsigned flags, unsigned maxhits);
@@ -49,6 +54,9 @@ size_t match_set_words(const struct match_set *set); /* uint64_t words of a mask
 unsigned match_set_rule(const struct match_set *set, size_t slot);
 const struct regex *match_set_regex(const struct match_set *set, size_t slot);
 size_t match_set_bytes(const struct match_set *set); /* of its tables */
+/* For -D and benchmarks. */
+struct slice match_set_describe(const struct match_set *set, size_t slot, struct arena *arena);
+struct slice match_set_describe_tables(const struct match_set *set, struct arena *arena);
 
 struct match_scratch *match_scratch_create(void);
 void match_scratch_destroy(struct match_scratch **scratch);

@@ -1,0 +1,687 @@
+#include "rules/match_set.h"
+
+#include <stdlib.h>
+
+#include "rules/match_table.h"
+
+/* How one rule is decided on a text, in short. */
+struct match_need {
+	uint8_t kind; /* enum factor_kind */
+	uint16_t count_class;
+	uint16_t run_class;
+	uint32_t min_len;
+	uint32_t max_len;
+	uint32_t run_len;
+	uint32_t run_times;
+};
+
+enum { FOR_ASCII, FOR_OTHER, FOR_COUNT };
+
+struct match_rule {
+	const struct regex *regex;
+	unsigned rule;
+	unsigned flags;
+	unsigned maxhits;
+	struct match_need need[FOR_COUNT];
+};
+
+struct match_set {
+	struct arena *arena;
+	VEC(struct match_rule) rules;
+	struct match_table *table[FOR_COUNT]; /* NULL: every rule is a candidate there */
+	uint64_t *always[FOR_COUNT];          /* slots that are candidates without evidence */
+	size_t words;
+	size_t longest[FOR_COUNT];
+	enum factor_model model;
+};
+
+struct match_scratch {
+	struct regex_scratch *regex;
+	struct match_seen seen;
+	uint32_t *head; /* per slot: first of its chain, + 1; zero between runs */
+	size_t head_count;
+	struct chain_link {
+		uint32_t item;
+		uint32_t next; /* + 1 */
+		bool decided;
+	} * links;
+	size_t link_count;
+	size_t link_size;
+};
+
+/* A slot that may match an item; sorted by slot, then item. */
+struct candidate {
+	uint32_t slot;
+	uint32_t item;
+	bool decided;
+};
+
+struct match_run {
+	struct arena *arena;
+	const struct match_set *set;
+	struct match_scratch *scratch;
+	const struct slice *items;
+	size_t item_count;
+	bool *is_other; /* per item: has bytes above 0x7f */
+	uint64_t *bits;
+	struct candidate *candidates;
+	size_t candidate_count;
+	bool all;
+};
+
+/* ---- building ---- */
+
+struct match_set *
+match_set_create(struct arena *arena)
+{
+	struct match_set *set = arena_new(arena, struct match_set);
+
+	if (set != NULL)
+		set->arena = arena;
+	return set;
+}
+
+void
+match_set_model(struct match_set *set, enum match_model model)
+{
+	set->model = (enum factor_model)model;
+}
+
+size_t
+match_set_add(struct match_set *set, unsigned rule, const struct regex *regex, unsigned flags,
+              unsigned maxhits)
+{
+	struct match_rule r = {.regex = regex, .rule = rule, .flags = flags, .maxhits = maxhits};
+
+	for (int i = 0; i < FOR_COUNT; i++) {
+		r.need[i].kind = FACTOR_ALWAYS;
+		r.need[i].max_len = UINT32_MAX;
+	}
+	if (vec_push(set->arena, &set->rules, r) == NULL)
+		return MATCH_NONE;
+	return set->rules.count - 1;
+}
+
+static void
+note_need(struct match_need *out, const struct factor_need *need)
+{
+	out->kind = (uint8_t)need->kind;
+	out->count_class = need->count_class;
+	out->run_class = need->run_class;
+	out->min_len = need->min_len;
+	out->max_len = need->max_len;
+	out->run_len = need->run_len;
+	out->run_times = need->run_times;
+}
+
+/* One rule's condition for one sort of text. */
+static bool
+analyse_rule(struct match_set *set, size_t slot, int which, struct match_builder *builder,
+             const struct pattern *pattern, struct arena *temporary)
+{
+	struct match_rule *rule = &set->rules.items[slot];
+	bool may_decide = (rule->flags & (MATCH_MULTIPLE | MATCH_CAPTURES)) == 0 &&
+	                  regex_name_count(rule->regex) == 0;
+	struct factor_need need;
+
+	factor_analyse(&need, temporary, pattern, match_builder_classes(builder), may_decide);
+	note_need(&rule->need[which], &need);
+	return match_builder_add(builder, (uint32_t)slot, &need,
+	                         may_decide && (rule->flags & MATCH_NOSUBJECT) == 0);
+}
+
+static enum status
+build_table(struct match_set *set, int which, struct error *error)
+{
+	struct arena *keep = arena_create(0), *each = arena_create(0);
+	struct match_builder *builder = NULL;
+	bool ok = keep != NULL && each != NULL;
+
+	if (ok)
+		builder = match_builder_create(keep, set->rules.count, which == FOR_ASCII,
+		                               set->model);
+	ok = builder != NULL;
+	for (size_t slot = 0; slot < set->rules.count && ok; slot++) {
+		struct pattern *pattern;
+
+		arena_reset(each);
+		pattern = pattern_parse(each, regex_text(set->rules.items[slot].regex), error);
+		ok = pattern != NULL && analyse_rule(set, slot, which, builder, pattern, each);
+	}
+	if (ok) {
+		set->table[which] = match_builder_finish(builder, set->arena);
+		ok = set->table[which] != NULL;
+	}
+	arena_destroy(&each);
+	arena_destroy(&keep);
+	return ok ? STATUS_OK : error_set(error, STATUS_LIMIT, "no memory for rule tables");
+}
+
+static bool
+is_waiting(const struct match_need *need)
+{
+	return need->kind == FACTOR_NEEDS || need->kind == FACTOR_EXACT ||
+	       need->kind == FACTOR_NEVER;
+}
+
+enum status
+match_set_build(struct match_set *set, unsigned flags, struct error *error)
+{
+	enum status status = STATUS_OK;
+
+	set->words = (set->rules.count + 63) / 64;
+	if ((flags & MATCH_BUILD_TABLES) != 0 && set->rules.count > 0) {
+		status = build_table(set, FOR_ASCII, error);
+		if (status == STATUS_OK && (flags & MATCH_BUILD_OTHER) != 0)
+			status = build_table(set, FOR_OTHER, error);
+	}
+	for (int i = 0; i < FOR_COUNT && status == STATUS_OK; i++) {
+		set->always[i] = arena_new_array(set->arena, uint64_t, set->words + 1);
+		if (set->always[i] == NULL)
+			return error_set(error, STATUS_LIMIT, "no memory for rule tables");
+		for (size_t s = 0; s < set->rules.count; s++)
+			if (set->table[i] == NULL || !is_waiting(&set->rules.items[s].need[i]))
+				set->always[i][s / 64] |= (uint64_t)1 << (s % 64);
+	}
+	for (size_t s = 0; s < set->rules.count && status == STATUS_OK; s++)
+		if ((flags & MATCH_BUILD_CODE) != 0)
+			status = regex_compile(set->rules.items[s].regex, error);
+	return status;
+}
+
+size_t
+match_set_count(const struct match_set *set)
+{
+	return set->rules.count;
+}
+
+size_t
+match_set_words(const struct match_set *set)
+{
+	return set->words;
+}
+
+unsigned
+match_set_rule(const struct match_set *set, size_t slot)
+{
+	return set->rules.items[slot].rule;
+}
+
+const struct regex *
+match_set_regex(const struct match_set *set, size_t slot)
+{
+	return set->rules.items[slot].regex;
+}
+
+size_t
+match_set_bytes(const struct match_set *set)
+{
+	size_t bytes = set->rules.count * sizeof(struct match_rule);
+
+	for (int i = 0; i < FOR_COUNT; i++)
+		if (set->table[i] != NULL)
+			bytes += match_table_bytes(set->table[i]);
+	return bytes;
+}
+
+struct slice
+match_set_describe(const struct match_set *set, size_t slot, struct arena *arena)
+{
+	static const char *const kinds[] = {"always", "needs", "exact", "never", "count"};
+	const struct match_need *n = set->rules.items[slot].need;
+
+	return arena_printf(arena, "%s/%s min %u run %u*%u", kinds[n[0].kind], kinds[n[1].kind],
+	                    n[0].min_len, n[0].run_len, n[0].run_times);
+}
+
+struct slice
+match_set_describe_tables(const struct match_set *set, struct arena *arena)
+{
+	struct slice ascii = SLICE("no table"), other = SLICE("no table");
+
+	if (set->table[FOR_ASCII] != NULL)
+		ascii = match_table_describe(set->table[FOR_ASCII], arena);
+	if (set->table[FOR_OTHER] != NULL)
+		other = match_table_describe(set->table[FOR_OTHER], arena);
+	return arena_printf(arena, "ascii: %.*s; other: %.*s", SLICE_FMT(ascii), SLICE_FMT(other));
+}
+
+/* ---- scratch ---- */
+
+struct match_scratch *
+match_scratch_create(void)
+{
+	struct match_scratch *scratch = calloc(1, sizeof(*scratch));
+
+	if (scratch == NULL)
+		return NULL;
+	scratch->regex = regex_scratch_create();
+	if (scratch->regex == NULL)
+		match_scratch_destroy(&scratch);
+	return scratch;
+}
+
+void
+match_scratch_destroy(struct match_scratch **scratch)
+{
+	if (*scratch == NULL)
+		return;
+	regex_scratch_destroy(&(*scratch)->regex);
+	match_seen_free(&(*scratch)->seen);
+	free((*scratch)->head);
+	free((*scratch)->links);
+	free(*scratch);
+	*scratch = NULL;
+}
+
+struct regex_scratch *
+match_scratch_regex(struct match_scratch *scratch)
+{
+	return scratch->regex;
+}
+
+static bool
+scratch_prepare(struct match_scratch *scratch, const struct match_set *set)
+{
+	size_t slots = set->rules.count;
+
+	scratch->link_count = 0;
+	if (scratch->head_count < slots) {
+		uint32_t *more = calloc(slots, sizeof(*more));
+		if (more == NULL)
+			return false;
+		free(scratch->head);
+		scratch->head = more;
+		scratch->head_count = slots;
+	}
+	return match_seen_prepare(&scratch->seen, slots);
+}
+
+/* ---- one pass over the items ---- */
+
+static bool
+has_high_byte(struct slice s)
+{
+	uint64_t any = 0;
+	size_t i = 0;
+
+	for (; i + 8 <= s.len; i += 8) {
+		uint64_t word;
+		memcpy(&word, s.data + i, 8);
+		any |= word;
+	}
+	for (; i < s.len; i++)
+		any |= s.data[i];
+	return (any & 0x8080808080808080U) != 0;
+}
+
+/* Appends what the scan of `item` found to the chains of the slots. */
+static bool
+take_found(struct match_run *run, uint32_t item)
+{
+	struct match_scratch *scratch = run->scratch;
+
+	for (size_t i = 0; i < scratch->seen.found_count; i++) {
+		const struct match_found *f = &scratch->seen.found[i];
+
+		if (scratch->link_count == scratch->link_size) {
+			size_t size = scratch->link_size * 2 + 256;
+			struct chain_link *more = realloc(scratch->links, size * sizeof(*more));
+			if (more == NULL)
+				return false;
+			scratch->links = more;
+			scratch->link_size = size;
+		}
+		/* Items come in order, so chains grow at the front and are read backwards. */
+		scratch->links[scratch->link_count++] =
+			(struct chain_link){item, scratch->head[f->slot], f->decided};
+		scratch->head[f->slot] = (uint32_t)scratch->link_count;
+		run->bits[f->slot / 64] |= (uint64_t)1 << (f->slot % 64);
+	}
+	return true;
+}
+
+static void
+forget_chains(struct match_run *run)
+{
+	for (size_t w = 0; w < run->set->words; w++)
+		for (uint64_t m = run->bits[w]; m != 0; m &= m - 1)
+			run->scratch->head[w * 64 + (size_t)__builtin_ctzll(m)] = 0;
+}
+
+/* Chains into one sorted array in the message's arena. */
+static bool
+keep_candidates(struct match_run *run)
+{
+	struct match_scratch *scratch = run->scratch;
+	size_t n = 0;
+
+	run->candidates = arena_new_array(run->arena, struct candidate, scratch->link_count + 1);
+	if (run->candidates == NULL) {
+		forget_chains(run);
+		return false;
+	}
+	for (size_t w = 0; w < run->set->words; w++)
+		for (uint64_t m = run->bits[w]; m != 0; m &= m - 1) {
+			uint32_t slot = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(m);
+			size_t first = n;
+
+			for (uint32_t l = scratch->head[slot]; l != 0;
+			     l = scratch->links[l - 1].next)
+				run->candidates[n++] =
+					(struct candidate){slot, scratch->links[l - 1].item,
+				                           scratch->links[l - 1].decided};
+			scratch->head[slot] = 0;
+			for (size_t a = first, b = n; a + 1 < b; a++) {
+				struct candidate c = run->candidates[--b];
+				run->candidates[b] = run->candidates[a];
+				run->candidates[a] = c;
+			}
+		}
+	run->candidate_count = n;
+	return true;
+}
+
+static bool
+scan_items(struct match_run *run)
+{
+	const struct match_set *set = run->set;
+
+	for (size_t i = 0; i < run->item_count; i++) {
+		int which = has_high_byte(run->items[i]) ? FOR_OTHER : FOR_ASCII;
+
+		run->is_other[i] = which == FOR_OTHER;
+		if (set->table[which] == NULL)
+			continue;
+		match_table_scan(set->table[which], &run->scratch->seen, run->items[i]);
+		if (!take_found(run, (uint32_t)i)) {
+			forget_chains(run);
+			return false;
+		}
+	}
+	return keep_candidates(run);
+}
+
+static void
+add_always(struct match_run *run)
+{
+	const struct match_set *set = run->set;
+	bool have[FOR_COUNT] = {false, false};
+
+	for (size_t i = 0; i < run->item_count; i++)
+		have[run->is_other[i] ? FOR_OTHER : FOR_ASCII] = true;
+	for (int k = 0; k < FOR_COUNT; k++)
+		for (size_t w = 0; w < set->words && have[k]; w++)
+			run->bits[w] |= set->always[k][w];
+}
+
+struct match_run *
+match_run_create(struct arena *arena, const struct match_set *set, struct match_scratch *scratch,
+                 const struct slice *items, size_t item_count, unsigned flags)
+{
+	struct match_run *run = arena_new(arena, struct match_run);
+
+	if (run == NULL || item_count > UINT32_MAX / 2)
+		return NULL;
+	run->arena = arena;
+	run->set = set;
+	run->scratch = scratch;
+	run->items = items;
+	run->item_count = item_count;
+	run->all = (flags & MATCH_RUN_ALL) != 0;
+	run->bits = arena_new_array(arena, uint64_t, set->words + 1);
+	run->is_other = arena_new_array(arena, bool, item_count + 1);
+	if (run->bits == NULL || run->is_other == NULL || !scratch_prepare(scratch, set))
+		return NULL;
+	if (!run->all && !scan_items(run))
+		return NULL;
+	if (!run->all)
+		add_always(run);
+	for (size_t s = 0; s < set->rules.count && run->all && item_count > 0; s++)
+		run->bits[s / 64] |= (uint64_t)1 << (s % 64);
+	return run;
+}
+
+size_t
+match_run_next(const struct match_run *run, const uint64_t *mask, size_t from)
+{
+	size_t w = from / 64;
+	uint64_t m;
+
+	if (from >= run->set->rules.count)
+		return MATCH_NONE;
+	m = run->bits[w] & (mask == NULL ? ~(uint64_t)0 : mask[w]) & ~(uint64_t)0 << (from % 64);
+	while (m == 0) {
+		if (++w >= run->set->words)
+			return MATCH_NONE;
+		m = run->bits[w] & (mask == NULL ? ~(uint64_t)0 : mask[w]);
+	}
+	return w * 64 + (size_t)__builtin_ctzll(m);
+}
+
+/* ---- deciding one rule ---- */
+
+struct decision {
+	const struct regex *regex;
+	struct match_scratch *scratch;
+	unsigned flags;
+	unsigned maxhits;
+	match_capture_fn fn;
+	void *ctx;
+	struct match_hit *hit;
+};
+
+static bool
+is_enough(const struct decision *d)
+{
+	if ((d->flags & MATCH_MULTIPLE) == 0)
+		return d->hit->count > 0;
+	return d->maxhits > 0 && d->hit->count >= d->maxhits;
+}
+
+static void
+note_hit(struct decision *d, size_t item, struct regex_span span)
+{
+	if (d->hit->count++ > 0)
+		return;
+	d->hit->item = item;
+	d->hit->at = span;
+	d->hit->has_span = span.start != SLICE_NPOS;
+}
+
+static void
+hand_captures(const struct decision *d, struct slice text)
+{
+	for (size_t i = 0; i < regex_name_count(d->regex); i++) {
+		unsigned group;
+		struct slice name = regex_name(d->regex, i, &group);
+		struct regex_span span = regex_span(d->scratch->regex, group);
+
+		if (span.start != SLICE_NPOS && span.end > span.start)
+			d->fn(d->ctx, name, slice_sub(text, span.start, span.end - span.start));
+	}
+}
+
+static void
+decide_by_pcre2(struct decision *d, struct slice text, size_t item)
+{
+	struct regex_iter iter;
+	enum regex_result result;
+
+	regex_iter_init(&iter, d->regex, d->scratch->regex, text);
+	while ((result = regex_iter_next(&iter)) == REGEX_HIT) {
+		note_hit(d, item, regex_span(d->scratch->regex, 0));
+		if (d->fn != NULL)
+			hand_captures(d, text);
+		if (is_enough(d))
+			return;
+	}
+	if (result == REGEX_LIMIT)
+		d->hit->limit = true;
+}
+
+static void
+decide_by_count(struct decision *d, const struct byte_set *set, struct slice text, size_t item)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (byte_set_has(set, text.data[i])) {
+			note_hit(d, item, (struct regex_span){i, i + 1});
+			if (is_enough(d))
+				return;
+		}
+}
+
+/* run_times stretches of run_len bytes of the class, one behind the other. */
+static bool
+has_runs(const struct match_need *need, const struct byte_set *set, struct slice text)
+{
+	size_t i = 0;
+	uint32_t times = need->run_times;
+
+	while (i + need->run_len <= text.len) {
+		size_t k = i + need->run_len;
+
+		while (k > i && byte_set_has(set, text.data[k - 1]))
+			k--;
+		if (k > i) {
+			i = k;
+			continue;
+		}
+		if (--times == 0)
+			return true;
+		i += need->run_len;
+	}
+	return false;
+}
+
+static void
+decide_item(const struct match_run *run, struct decision *d, const struct match_rule *rule,
+            size_t item, bool decided)
+{
+	int which = run->is_other[item] ? FOR_OTHER : FOR_ASCII;
+	const struct match_need *need = &rule->need[which];
+	const struct match_table *table = run->set->table[which];
+	struct slice text = run->items[item];
+
+	if (item == 0 && (rule->flags & MATCH_NOSUBJECT) != 0)
+		return;
+	if (run->all || table == NULL) {
+		decide_by_pcre2(d, text, item);
+		return;
+	}
+	if (text.len < need->min_len || text.len > need->max_len)
+		return;
+	if (need->kind == FACTOR_COUNT && d->fn == NULL) {
+		decide_by_count(d, match_table_class(table, need->count_class), text, item);
+		return;
+	}
+	if (decided && d->fn == NULL) {
+		note_hit(d, item, (struct regex_span){SLICE_NPOS, SLICE_NPOS});
+		return;
+	}
+	if (need->run_len > 0 && !has_runs(need, match_table_class(table, need->run_class), text))
+		return;
+	decide_by_pcre2(d, text, item);
+}
+
+static size_t
+first_candidate(const struct match_run *run, size_t slot)
+{
+	size_t low = 0, high = run->candidate_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (run->candidates[middle].slot < slot)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool
+needs_all_items(const struct match_run *run, size_t slot)
+{
+	uint64_t always =
+		run->set->always[FOR_ASCII][slot / 64] | run->set->always[FOR_OTHER][slot / 64];
+
+	return run->all || (always >> (slot % 64) & 1) != 0;
+}
+
+static bool
+is_always(const struct match_run *run, size_t slot, size_t item)
+{
+	int which = run->is_other[item] ? FOR_OTHER : FOR_ASCII;
+
+	return run->all || (run->set->always[which][slot / 64] >> (slot % 64) & 1) != 0;
+}
+
+static void
+decide(const struct match_run *run, size_t slot, struct decision *d)
+{
+	const struct match_rule *rule = &run->set->rules.items[slot];
+	size_t c = run->all ? 0 : first_candidate(run, slot);
+
+	if (!needs_all_items(run, slot)) {
+		for (; c < run->candidate_count && run->candidates[c].slot == slot && !is_enough(d);
+		     c++)
+			decide_item(run, d, rule, run->candidates[c].item,
+			            run->candidates[c].decided);
+		return;
+	}
+	for (size_t i = 0; i < run->item_count && !is_enough(d); i++) {
+		bool is_candidate = c < run->candidate_count && run->candidates[c].slot == slot &&
+		                    run->candidates[c].item == i;
+		bool decided = is_candidate && run->candidates[c].decided;
+
+		if (is_candidate)
+			c++;
+		if (is_candidate || is_always(run, slot, i))
+			decide_item(run, d, rule, i, decided);
+	}
+}
+
+unsigned
+match_run_captures(struct match_run *run, size_t slot, match_capture_fn fn, void *ctx,
+                   struct match_hit *hit_r)
+{
+	const struct match_rule *rule = &run->set->rules.items[slot];
+	struct decision d = {rule->regex, run->scratch, rule->flags, rule->maxhits, fn, ctx, hit_r};
+
+	memset(hit_r, 0, sizeof(*hit_r));
+	if ((run->bits[slot / 64] >> (slot % 64) & 1) != 0)
+		decide(run, slot, &d);
+	return hit_r->count;
+}
+
+unsigned
+match_run_rule(struct match_run *run, size_t slot, struct match_hit *hit_r)
+{
+	return match_run_captures(run, slot, NULL, NULL, hit_r);
+}
+
+void
+match_run_locate(struct match_run *run, size_t slot, struct match_hit *hit)
+{
+	const struct match_rule *rule = &run->set->rules.items[slot];
+
+	if (hit->count == 0 || hit->has_span)
+		return;
+	if (regex_match(rule->regex, run->scratch->regex, run->items[hit->item], 0, 0) != REGEX_HIT)
+		return;
+	hit->at = regex_span(run->scratch->regex, 0);
+	hit->has_span = true;
+}
+
+unsigned
+match_items(const struct regex *regex, struct match_scratch *scratch, const struct slice *items,
+            size_t item_count, unsigned flags, unsigned maxhits, match_capture_fn fn, void *ctx,
+            struct match_hit *hit_r)
+{
+	struct decision d = {regex, scratch, flags, maxhits, fn, ctx, hit_r};
+
+	memset(hit_r, 0, sizeof(*hit_r));
+	for (size_t i = (flags & MATCH_NOSUBJECT) != 0; i < item_count && !is_enough(&d); i++)
+		decide_by_pcre2(&d, items[i], i);
+	return hit_r->count;
+}

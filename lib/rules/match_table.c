@@ -1,0 +1,581 @@
+#include "rules/match_table.h"
+
+#include <stdlib.h>
+
+enum {
+	KEY_BITS = 24, /* four symbols; the length of a key is above them */
+	HASH_FACTOR = 0x9e3779b1
+};
+
+struct match_slot_state {
+	uint32_t epoch;
+	uint32_t done; /* run in which nothing more is asked */
+	uint8_t found; /* sets seen in this text, one bit each */
+	uint8_t times[FACTOR_SETS];
+};
+
+/* What a rule waits for. */
+struct table_rule {
+	uint8_t needs; /* bits */
+	uint8_t counted;
+	uint8_t decides;
+	uint8_t done_after_first;
+	uint8_t times[FACTOR_SETS];
+};
+
+struct table_factor {
+	uint64_t mask; /* of the first 8 bytes: (bytes & mask) == value or it is not there */
+	uint64_t value;
+	uint32_t slot;
+	uint32_t classes; /* index into cls */
+	uint32_t edges;   /* index into edge, 0: none */
+	uint8_t bit;
+	uint8_t n;
+	int8_t key_at;
+	uint8_t key_len;
+};
+
+struct key_slot {
+	uint32_t key; /* with its length; 0: free */
+	uint32_t first;
+	uint32_t count;
+};
+
+struct match_table {
+	uint8_t symbol_of[256];
+	struct byte_set *sets;
+	size_t set_count;
+	struct table_rule *rules;
+	size_t rule_count;
+	struct table_factor *factors;
+	size_t factor_count;
+	uint16_t *cls;
+	uint8_t *edge;
+	size_t cls_count;
+	size_t edge_count;
+	uint32_t *key_factors;
+	size_t key_count;
+	struct key_slot *hash;
+	uint32_t hash_size;
+	uint64_t *bits[3]; /* for keys of 4, 3, 2 symbols */
+	unsigned shift[3];
+	bool any[3];
+	size_t distinct;
+};
+
+struct match_builder {
+	struct arena *temporary;
+	struct factor_classes classes;
+	struct table_rule *rules;
+	size_t rule_count;
+	VEC(struct table_factor) factors;
+	VEC(uint16_t) cls;
+	VEC(uint8_t) edge;
+	VEC(uint64_t) keys; /* key << 32 | factor */
+	bool failed;
+};
+
+/* ---- working memory ---- */
+
+bool
+match_seen_prepare(struct match_seen *seen, size_t slots)
+{
+	struct match_slot_state *more;
+
+	if (++seen->run == 0) {
+		memset(seen->slots, 0, seen->slot_count * sizeof(*seen->slots));
+		seen->run = 1;
+	}
+	if (slots <= seen->slot_count)
+		return true;
+	more = calloc(slots, sizeof(*more));
+	if (more == NULL)
+		return false;
+	free(seen->slots);
+	seen->slots = more;
+	seen->slot_count = slots;
+	return true;
+}
+
+void
+match_seen_free(struct match_seen *seen)
+{
+	free(seen->slots);
+	free(seen->found);
+	memset(seen, 0, sizeof(*seen));
+}
+
+static void
+add_found(struct match_seen *seen, uint32_t slot, bool decided)
+{
+	if (seen->found_count == seen->found_size)
+		return; /* cannot be: there is room for every slot once a text */
+	seen->found[seen->found_count++] = (struct match_found){slot, decided};
+}
+
+/* ---- building ---- */
+
+struct match_builder *
+match_builder_create(struct arena *temporary, size_t slots, bool ascii, enum factor_model model)
+{
+	struct match_builder *b = arena_new(temporary, struct match_builder);
+
+	if (b == NULL || !factor_classes_init(&b->classes, temporary, ascii, model))
+		return NULL;
+	b->temporary = temporary;
+	b->rules = arena_new_array(temporary, struct table_rule, slots + 1);
+	b->rule_count = slots;
+	if (b->rules == NULL || vec_push(temporary, &b->edge, 0) == NULL)
+		return NULL;
+	return b;
+}
+
+struct factor_classes *
+match_builder_classes(struct match_builder *builder)
+{
+	return &builder->classes;
+}
+
+static const struct byte_set *
+builder_set(const struct match_builder *b, unsigned cls)
+{
+	return &b->classes.list.items[cls].set;
+}
+
+/* Which bits of a byte are the same in all members of the set. */
+static void
+fixed_bits(const struct byte_set *set, uint8_t *mask, uint8_t *value)
+{
+	unsigned all_ones = 0xff, any_ones = 0;
+
+	for (int w = 0; w < 4; w++)
+		for (uint64_t m = set->bits[w]; m != 0; m &= m - 1) {
+			unsigned c = (unsigned)w * 64 + (unsigned)__builtin_ctzll(m);
+			all_ones &= c;
+			any_ones |= c;
+		}
+	*mask = (uint8_t)(all_ones | ~any_ones);
+	*value = (uint8_t)all_ones;
+}
+
+static void
+add_keys(struct match_builder *b, uint32_t factor, const uint64_t *symbols, int len, uint32_t key,
+         int total)
+{
+	if (len == 0) {
+		uint64_t k = (uint64_t)(key | (uint32_t)(total - 1) << KEY_BITS) << 32 | factor;
+		if (vec_push(b->temporary, &b->keys, k) == NULL)
+			b->failed = true;
+		return;
+	}
+	for (uint64_t m = *symbols; m != 0; m &= m - 1)
+		add_keys(b, factor, symbols + 1, len - 1, key << 6 | (uint32_t)__builtin_ctzll(m),
+		         total);
+}
+
+static void
+add_factor(struct match_builder *b, uint32_t slot, unsigned bit, const struct factor *q)
+{
+	struct table_factor f = {.slot = slot, .bit = (uint8_t)bit, .n = q->n};
+	struct factor_window w = factor_window(&b->classes, q);
+	uint64_t symbols[4];
+	bool edges = false;
+
+	f.key_at = (int8_t)w.at;
+	f.key_len = (uint8_t)w.len;
+	f.classes = (uint32_t)b->cls.count;
+	for (unsigned i = 0; i < q->n; i++) {
+		uint8_t mask, value;
+		if (i < 8) {
+			fixed_bits(builder_set(b, q->cls[i]), &mask, &value);
+			f.mask |= (uint64_t)mask << (8 * i);
+			f.value |= (uint64_t)value << (8 * i);
+		}
+		if (vec_push(b->temporary, &b->cls, q->cls[i]) == NULL)
+			b->failed = true;
+	}
+	for (unsigned i = 0; i <= q->n; i++)
+		edges |= q->edge[i] != 0;
+	if (edges) {
+		f.edges = (uint32_t)b->edge.count;
+		for (unsigned i = 0; i <= q->n; i++)
+			if (vec_push(b->temporary, &b->edge, q->edge[i]) == NULL)
+				b->failed = true;
+	}
+	if (w.count == 0 || vec_push(b->temporary, &b->factors, f) == NULL) {
+		b->failed = true;
+		return;
+	}
+	for (int i = 0; i < w.len; i++)
+		symbols[i] = factor_symbols(&b->classes, q, w.at + i);
+	add_keys(b, (uint32_t)b->factors.count - 1, symbols, w.len, 0, w.len);
+}
+
+bool
+match_builder_add(struct match_builder *b, uint32_t slot, const struct factor_need *need,
+                  bool done_after_first)
+{
+	struct table_rule *rule = &b->rules[slot];
+
+	rule->decides = need->kind == FACTOR_EXACT;
+	rule->done_after_first = done_after_first;
+	for (unsigned i = 0; i < need->set_count; i++) {
+		rule->needs |= (uint8_t)(1U << i);
+		rule->times[i] = need->sets[i].times > 1 ? need->sets[i].times : 0;
+		rule->counted |= rule->times[i] != 0;
+		for (uint32_t k = 0; k < need->sets[i].count; k++)
+			add_factor(b, slot, i, &need->sets[i].items[k]);
+	}
+	return !b->failed;
+}
+
+/* By key, stable: two passes over 13 bits. */
+static bool
+sort_keys(struct match_builder *b)
+{
+	size_t n = b->keys.count;
+	uint64_t *other = arena_new_array(b->temporary, uint64_t, n + 1), *from = b->keys.items;
+	uint32_t *counts = arena_new_array(b->temporary, uint32_t, 8193);
+
+	if (other == NULL || counts == NULL)
+		return false;
+	for (unsigned pass = 0; pass < 2; pass++) {
+		unsigned shift = 32 + pass * 13;
+		uint64_t *to = pass == 0 ? other : b->keys.items;
+
+		memset(counts, 0, 8193 * sizeof(*counts));
+		for (size_t i = 0; i < n; i++)
+			counts[(from[i] >> shift & 8191) + 1]++;
+		for (size_t i = 1; i < 8193; i++)
+			counts[i] += counts[i - 1];
+		for (size_t i = 0; i < n; i++)
+			to[counts[from[i] >> shift & 8191]++] = from[i];
+		from = to;
+	}
+	return true;
+}
+
+static inline uint32_t
+hash_key(uint32_t key)
+{
+	return key * (uint32_t)HASH_FACTOR;
+}
+
+static unsigned
+log2_above(size_t n, unsigned least, unsigned most)
+{
+	unsigned bits = least;
+
+	while (bits < most && ((size_t)1 << bits) < n)
+		bits++;
+	return bits;
+}
+
+static bool
+make_bitmaps(struct match_table *t, struct arena *arena, const size_t distinct[3])
+{
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned bits = i == 2 ? 12 : log2_above(distinct[i] * 16, 10, i == 0 ? 20 : 18);
+		t->any[i] = distinct[i] > 0;
+		t->shift[i] = 32 - bits;
+		t->bits[i] = arena_new_array(arena, uint64_t, ((size_t)1 << bits) / 64);
+		if (t->bits[i] == NULL)
+			return false;
+	}
+	return true;
+}
+
+static void
+set_bit(struct match_table *t, uint32_t key)
+{
+	unsigned which = 3 - (key >> KEY_BITS);
+	uint32_t k = key & ((1U << KEY_BITS) - 1);
+	uint32_t v = which == 2 ? k : hash_key(k) >> t->shift[which];
+
+	t->bits[which][v >> 6] |= (uint64_t)1 << (v & 63);
+}
+
+static bool
+make_hash(struct match_table *t, struct match_builder *b, struct arena *arena)
+{
+	size_t n = b->keys.count, distinct[3] = {0};
+
+	t->key_factors = arena_new_array(arena, uint32_t, n + 1);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || b->keys.items[i] >> 32 != b->keys.items[i - 1] >> 32) {
+			distinct[3 - (b->keys.items[i] >> (32 + KEY_BITS))]++;
+			t->distinct++;
+		}
+	t->hash_size = (uint32_t)1 << log2_above(t->distinct * 2, 4, 30);
+	t->hash = arena_new_array(arena, struct key_slot, t->hash_size);
+	if (t->key_factors == NULL || t->hash == NULL || !make_bitmaps(t, arena, distinct))
+		return false;
+	t->key_count = n;
+	for (size_t i = 0; i < n;) {
+		uint32_t key = (uint32_t)(b->keys.items[i] >> 32), first = (uint32_t)i, at;
+
+		for (; i < n && b->keys.items[i] >> 32 == key; i++)
+			t->key_factors[i] = (uint32_t)b->keys.items[i];
+		at = hash_key(key) >> 7 & (t->hash_size - 1);
+		while (t->hash[at].key != 0)
+			at = (at + 1) & (t->hash_size - 1);
+		t->hash[at] = (struct key_slot){key, first, (uint32_t)i - first};
+		set_bit(t, key);
+	}
+	return true;
+}
+
+static void *
+keep(struct arena *arena, const void *items, size_t count, size_t size)
+{
+	void *copy = arena_array(arena, count + 1, size, 16);
+
+	if (copy != NULL && count > 0)
+		memcpy(copy, items, count * size);
+	return copy;
+}
+
+struct match_table *
+match_builder_finish(struct match_builder *b, struct arena *arena)
+{
+	struct match_table *t = arena_new(arena, struct match_table);
+
+	if (t == NULL || b->failed || !sort_keys(b) || !make_hash(t, b, arena))
+		return NULL;
+	memcpy(t->symbol_of, b->classes.symbol_of, sizeof(t->symbol_of));
+	t->sets = arena_new_array(arena, struct byte_set, b->classes.list.count + 1);
+	if (t->sets == NULL)
+		return NULL;
+	t->set_count = b->classes.list.count;
+	for (size_t i = 0; i < t->set_count; i++)
+		t->sets[i] = b->classes.list.items[i].set;
+	t->rules = keep(arena, b->rules, b->rule_count, sizeof(*b->rules));
+	t->factors = keep(arena, b->factors.items, b->factors.count, sizeof(*b->factors.items));
+	t->cls = keep(arena, b->cls.items, b->cls.count, sizeof(*b->cls.items));
+	t->edge = keep(arena, b->edge.items, b->edge.count, sizeof(*b->edge.items));
+	t->rule_count = b->rule_count;
+	t->factor_count = b->factors.count;
+	t->cls_count = b->cls.count;
+	t->edge_count = b->edge.count;
+	if (t->rules == NULL || t->factors == NULL || t->cls == NULL || t->edge == NULL)
+		return NULL;
+	return t;
+}
+
+/* ---- scanning ---- */
+
+struct scan {
+	const struct match_table *table;
+	struct match_seen *seen;
+	const unsigned char *text;
+	size_t len;
+};
+
+static bool
+edge_holds(unsigned edge, const unsigned char *p, size_t len, size_t at)
+{
+	if ((edge & FACTOR_BOL) != 0 && at != 0)
+		return false;
+	if ((edge & FACTOR_BOL_LINES) != 0 && at != 0 && (p[at - 1] != '\n' || at == len))
+		return false;
+	if ((edge & FACTOR_EOL) != 0 && !(at == len || (at + 1 == len && p[at] == '\n')))
+		return false;
+	if ((edge & FACTOR_EOL_LINES) != 0 && !(at == len || p[at] == '\n'))
+		return false;
+	if ((edge & FACTOR_EOS) != 0 && at != len)
+		return false;
+	if ((edge & (FACTOR_WORD | FACTOR_NO_WORD)) != 0) {
+		bool is_edge =
+			(at > 0 && byte_is_word(p[at - 1])) != (at < len && byte_is_word(p[at]));
+		if ((edge & FACTOR_WORD) != 0 && !is_edge)
+			return false;
+		if ((edge & FACTOR_NO_WORD) != 0 && is_edge)
+			return false;
+	}
+	return true;
+}
+
+static bool
+factor_is_at(const struct scan *scan, const struct table_factor *f, size_t start)
+{
+	const struct match_table *t = scan->table;
+	const unsigned char *p = scan->text + start;
+	const uint16_t *cls = t->cls + f->classes;
+
+	if (scan->len - start >= 8) {
+		uint64_t bytes;
+		memcpy(&bytes, p, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+		bytes = __builtin_bswap64(bytes);
+#endif
+		if ((bytes & f->mask) != f->value)
+			return false;
+	}
+	for (unsigned i = 0; i < f->n; i++)
+		if (!byte_set_has(&t->sets[cls[i]], p[i]))
+			return false;
+	if (f->edges == 0)
+		return true;
+	for (unsigned i = 0; i <= f->n; i++)
+		if (t->edge[f->edges + i] != 0 &&
+		    !edge_holds(t->edge[f->edges + i], scan->text, scan->len, start + i))
+			return false;
+	return true;
+}
+
+static void
+factor_found(const struct scan *scan, const struct table_factor *f, struct match_slot_state *state)
+{
+	const struct table_rule *rule = &scan->table->rules[f->slot];
+	struct match_seen *seen = scan->seen;
+
+	if (state->epoch != seen->epoch) {
+		state->epoch = seen->epoch;
+		state->found = 0;
+		memset(state->times, 0, sizeof(state->times));
+	}
+	if (rule->counted && ++state->times[f->bit] < rule->times[f->bit])
+		return;
+	state->found |= (uint8_t)(1U << f->bit);
+	if (state->found != rule->needs)
+		return;
+	add_found(seen, f->slot, rule->decides != 0);
+	if (rule->decides && rule->done_after_first)
+		state->done = seen->run;
+}
+
+/* A key that may be in the table ends at `end`. */
+static void __attribute__((noinline))
+key_found(const struct scan *scan, uint32_t key, unsigned key_len, size_t end)
+{
+	const struct match_table *t = scan->table;
+	uint32_t full = key | (key_len - 1) << KEY_BITS;
+	uint32_t at = hash_key(full) >> 7 & (t->hash_size - 1);
+	const uint32_t *k, *last;
+
+	while (t->hash[at].key != full) {
+		if (t->hash[at].key == 0)
+			return;
+		at = (at + 1) & (t->hash_size - 1);
+	}
+	k = t->key_factors + t->hash[at].first;
+	for (last = k + t->hash[at].count; k < last; k++) {
+		const struct table_factor *f = &t->factors[*k];
+		struct match_slot_state *state = &scan->seen->slots[f->slot];
+		size_t start = end + 1 - key_len - (size_t)(ptrdiff_t)f->key_at;
+
+		if (state->done == scan->seen->run ||
+		    (state->epoch == scan->seen->epoch && (state->found >> f->bit & 1) != 0))
+			continue;
+		if (start > scan->len || f->n > scan->len - start)
+			continue;
+		if (factor_is_at(scan, f, start))
+			factor_found(scan, f, state);
+	}
+}
+
+/* Specialised by the compiler for the key lengths that a table has. */
+static inline __attribute__((always_inline)) void
+scan_keys(const struct scan *scan, bool four, bool three, bool two)
+{
+	const struct match_table *t = scan->table;
+	const uint64_t *b4 = t->bits[0], *b3 = t->bits[1], *b2 = t->bits[2];
+	const unsigned s4 = t->shift[0], s3 = t->shift[1];
+	uint32_t key = (1U << KEY_BITS) - 1;
+
+	for (size_t i = 0; i <= scan->len; i++) {
+		uint32_t v, hit4 = 0, hit3 = 0, hit2 = 0;
+
+		key = key << 6 | (i < scan->len ? t->symbol_of[scan->text[i]] : FACTOR_OUTSIDE);
+		if (four) {
+			v = hash_key(key & 0xffffff) >> s4;
+			hit4 = (uint32_t)(b4[v >> 6] >> (v & 63)) & 1;
+		}
+		if (three) {
+			v = hash_key(key & 0x3ffff) >> s3;
+			hit3 = (uint32_t)(b3[v >> 6] >> (v & 63)) & 1;
+		}
+		if (two)
+			hit2 = (uint32_t)(b2[key >> 6 & 63] >> (key & 63)) & 1;
+		if (__builtin_expect((hit4 | hit3 | hit2) == 0, 1))
+			continue;
+		if (four && hit4)
+			key_found(scan, key & 0xffffff, 4, i);
+		if (three && hit3)
+			key_found(scan, key & 0x3ffff, 3, i);
+		if (two && hit2)
+			key_found(scan, key & 0xfff, 2, i);
+	}
+}
+
+void
+match_table_scan(const struct match_table *t, struct match_seen *seen, struct slice text)
+{
+	struct scan scan = {t, seen, text.data, text.len};
+
+	seen->found_count = 0;
+	if (seen->found_size < t->rule_count + 1) {
+		struct match_found *more =
+			realloc(seen->found, (t->rule_count + 1) * sizeof(*more));
+		if (more == NULL)
+			abort(); /* a lost candidate would be a lost hit */
+		seen->found = more;
+		seen->found_size = t->rule_count + 1;
+	}
+	if (++seen->epoch == 0) {
+		memset(seen->slots, 0, seen->slot_count * sizeof(*seen->slots));
+		seen->epoch = 1;
+	}
+	switch ((t->any[0] ? 4 : 0) | (t->any[1] ? 2 : 0) | (t->any[2] ? 1 : 0)) {
+	case 1:
+		scan_keys(&scan, false, false, true);
+		break;
+	case 2:
+		scan_keys(&scan, false, true, false);
+		break;
+	case 3:
+		scan_keys(&scan, false, true, true);
+		break;
+	case 4:
+		scan_keys(&scan, true, false, false);
+		break;
+	case 5:
+		scan_keys(&scan, true, false, true);
+		break;
+	case 6:
+		scan_keys(&scan, true, true, false);
+		break;
+	case 7:
+		scan_keys(&scan, true, true, true);
+		break;
+	default:
+		break;
+	}
+}
+
+const struct byte_set *
+match_table_class(const struct match_table *table, unsigned cls)
+{
+	return &table->sets[cls];
+}
+
+size_t
+match_table_bytes(const struct match_table *t)
+{
+	size_t bytes = sizeof(*t);
+
+	bytes += t->set_count * sizeof(*t->sets) + t->rule_count * sizeof(*t->rules);
+	bytes += t->factor_count * sizeof(*t->factors) + t->cls_count * sizeof(*t->cls);
+	bytes += t->edge_count + t->key_count * sizeof(*t->key_factors);
+	bytes += t->hash_size * sizeof(*t->hash);
+	for (int i = 0; i < 3; i++)
+		bytes += ((size_t)1 << (32 - t->shift[i])) / 8;
+	return bytes;
+}
+
+struct slice
+match_table_describe(const struct match_table *t, struct arena *arena)
+{
+	return arena_printf(arena, "%zu factors, %zu keys (%zu distinct), %zu bytes",
+	                    t->factor_count, t->key_count, t->distinct, match_table_bytes(t));
+}
