@@ -57,16 +57,16 @@ struct uri_list {
 	const struct uri_config *config;
 	VEC(struct uri_info *) uris; /* in order of finding */
 	struct hashmap by_raw;
+	struct hashmap seen;    /* what text already gave */
 	struct hashmap cleaned; /* all cleaned URIs once: what uri rules see; keys in order */
 	bool truncated;
 };
 
 void uri_list_init(struct uri_list *list, struct arena *arena, const struct uri_config *config);
 
-/* URIs of rendered body lines (the Subject line included, as body rules see them). */
+/* URIs of rendered body lines (the Subject line included, as body rules see them): octets. */
 void uri_list_add_text(struct uri_list *list, const struct slice *lines, size_t count);
-/* The same when some lines are held as characters by the reference. */
-void uri_list_add_line(struct uri_list *list, struct slice line, bool wide);
+void uri_list_add_line(struct uri_list *list, struct slice line);
 /* URIs of one HTML part. */
 void uri_list_add_html(struct uri_list *list, const struct html_result *html);
 /* One URI; need_domain: only when it has a valid domain.  NULL: it was not taken. */
@@ -77,8 +77,8 @@ void uri_list_add_dkim(struct uri_list *list, struct slice value);
 
 /* "uri_list_canonicalize": the URI and all that mail readers might make of it, no two equal. */
 enum status uri_canonicalize(struct arena *arena, const struct uri_config *config, struct slice uri,
-                             slice_vec *uris_r);
+                             bool wide, slice_vec *uris_r);
 /* Percent-decodes what may be decoded, encodes what must be ("url_encode"). */
-struct slice uri_decode(struct arena *arena, struct slice uri);
+struct slice uri_decode(struct arena *arena, struct slice uri, bool wide);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <zlib.h>
 
 #include "util/strbuf.h"
 
@@ -238,17 +239,18 @@ int
 jsonl_each(const char *path, void (*row)(struct arena *arena, const struct json *json, void *ctx),
            void *ctx)
 {
-	FILE *f = fopen(path, "rb");
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t len;
+	gzFile f = gzopen(path, "rb"); /* reads plain files as well */
+	size_t size = (size_t)1 << 23;
+	char *line = malloc(size);
 	int count = 0;
 
-	if (f == NULL)
+	if (f == NULL || line == NULL) {
+		free(line);
 		return -1;
-	while (count >= 0 && (len = getline(&line, &size, f)) > 0) {
+	}
+	while (count >= 0 && gzgets(f, line, (int)size) != NULL) {
 		struct arena *arena = arena_create(0);
-		struct json *json = json_parse(arena, slice_of(line, (size_t)len));
+		struct json *json = json_parse(arena, slice_from_cstr(line));
 
 		count = json == NULL ? -1 : count + 1;
 		if (json != NULL)
@@ -256,6 +258,6 @@ jsonl_each(const char *path, void (*row)(struct arena *arena, const struct json 
 		arena_destroy(&arena);
 	}
 	free(line);
-	fclose(f);
+	gzclose(f);
 	return count;
 }
