@@ -501,7 +501,7 @@ relaxed_parse(struct arena *arena, struct slice text, address_vec *addresses)
 	struct cursor c = {.arena = arena};
 	struct match match;
 
-	text = group_strip(slice_rtrim(text));
+	text = group_strip(text);
 	if (slice_trim(text).len == 0)
 		return true;
 	c.text = text;
@@ -544,7 +544,8 @@ address_parse(struct arena *arena, struct slice value, enum address_parser parse
 	*addresses_r = (address_vec){0};
 	if (slice_trim(value).len == 0)
 		return STATUS_OK;
-	text = drop_double_backslashes(arena, value);
+	/* Blanks that only the dropping lays bare stay. */
+	text = drop_double_backslashes(arena, slice_rtrim(value));
 	if (parser != ADDRESS_PARSER_STRICT && !relaxed_parse(arena, text, addresses_r))
 		return STATUS_LIMIT;
 	if (parser == ADDRESS_PARSER_INTERNAL)
@@ -553,6 +554,7 @@ address_parse(struct arena *arena, struct slice value, enum address_parser parse
 		commas += value.data[i] == ',';
 	if (addresses_r->count > commas)
 		return STATUS_OK;
+	text = drop_double_backslashes(arena, value);
 	if (!address_strict_parse(arena, text, &strict))
 		return STATUS_LIMIT;
 	if (strict.count > addresses_r->count)

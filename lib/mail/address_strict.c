@@ -64,13 +64,14 @@ static enum scan
 comment_skip(struct scanner *s)
 {
 	unsigned level = 1;
+	size_t sure = 0; /* what stays when no ")" comes */
 
 	s->comment.len = 0;
 	for (s->at++; !at_end(s); s->at++) {
 		unsigned char c = s->text.data[s->at];
 
 		if (c == '\0')
-			return SCAN_BAD;
+			break;
 		if (c == '(')
 			level++;
 		if (c == ')' && --level == 0) {
@@ -79,15 +80,18 @@ comment_skip(struct scanner *s)
 		}
 		if (c == '\\') {
 			if (++s->at >= s->text.len)
-				return SCAN_BAD;
+				break;
 			c = s->text.data[s->at];
+			sure = s->comment.len;
 		} else if (c == '\n') {
 			if (s->comment.len > 0 && s->comment.data[s->comment.len - 1] == '\r')
 				s->comment.len--;
+			sure = s->comment.len;
 			continue;
 		}
 		strbuf_add_byte(&s->comment, c);
 	}
+	s->comment.len = sure;
 	return SCAN_BAD;
 }
 
@@ -501,15 +505,16 @@ list_read(struct scanner *s)
 	while (s->addresses->count < ADDRESS_MAX && !s->spent) {
 		size_t start = s->at;
 		enum scan scan = group_read(s);
+		bool is_group = scan != SCAN_BAD;
 
-		if (scan == SCAN_BAD) {
+		if (!is_group) {
 			s->at = start;
 			scan = mailbox_read(s);
 		}
 		if (scan == SCAN_END)
 			return;
 		if (!peek_is(s, ',')) {
-			if (s->addresses->count > 0)
+			if (s->addresses->count > 0 && !is_group)
 				s->addresses->items[s->addresses->count - 1].invalid = true;
 			return;
 		}

@@ -8,17 +8,39 @@
 
 #include <errno.h>
 #include <iconv.h>
+#include <stdint.h>
 
+#include "mail/charset_pairs.h"
 #include "mail/charset_tables.h"
+#include "mail/decode.h"
 #include "util/strbuf.h"
 
-enum charset_kind { KIND_ASCII, KIND_UTF8, KIND_SINGLE, KIND_UTF16, KIND_UTF32, KIND_ICONV };
+enum charset_kind {
+	KIND_ASCII,
+	KIND_UTF8,
+	KIND_SINGLE,
+	KIND_UTF16,
+	KIND_UTF32,
+	KIND_UTF7,
+	KIND_DOUBLE, /* lead and trail byte */
+	KIND_JIS,    /* escapes between ASCII and sets of EUC-JP */
+	KIND_ICONV   /* other states and escapes */
+};
 
 struct charset {
 	const char *name;
 	enum charset_kind kind;
-	/* KIND_ICONV */
+	/* KIND_DOUBLE, KIND_ICONV */
 	const char *iconv_name;
+	const char *iconv_second; /* asked for pairs that the first does not know */
+	/* KIND_DOUBLE: lead bytes as pairs first, last; bytes that stand alone as first, last, and
+	 * what is added to them. */
+	const char *leads;
+	struct {
+		unsigned char first, last;
+		uint16_t code;
+	} alone[4];
+	const struct charset_pairs *pairs;
 	/* KIND_UTF16, KIND_UTF32: 'B', 'L', or 0 = by byte order mark */
 	char order;
 	bool is_ucs2;
@@ -28,22 +50,30 @@ struct charset {
 /* Canonical names, lower case, sorted. */
 /* clang-format off */
 static const struct charset charsets[] = {
-	{ .name = "7bit-jis",     .kind = KIND_ICONV, .iconv_name = "ISO-2022-JP-2" },
+	{ .name = "7bit-jis", .kind = KIND_JIS },
 	{ .name = "ascii",        .kind = KIND_ASCII },
-	{ .name = "big5-eten",    .kind = KIND_ICONV, .iconv_name = "BIG5" },
-	{ .name = "big5-hkscs",   .kind = KIND_ICONV, .iconv_name = "BIG5-HKSCS" },
-	{ .name = "cp932",        .kind = KIND_ICONV, .iconv_name = "CP932" },
-	{ .name = "cp936",        .kind = KIND_ICONV, .iconv_name = "CP936" },
-	{ .name = "cp949",        .kind = KIND_ICONV, .iconv_name = "CP949" },
-	{ .name = "cp950",        .kind = KIND_ICONV, .iconv_name = "CP950" },
-	{ .name = "euc-cn",       .kind = KIND_ICONV, .iconv_name = "EUC-CN" },
-	{ .name = "euc-jp",       .kind = KIND_ICONV, .iconv_name = "EUC-JP" },
-	{ .name = "euc-kr",       .kind = KIND_ICONV, .iconv_name = "EUC-KR" },
-	{ .name = "iso-2022-jp",  .kind = KIND_ICONV, .iconv_name = "ISO-2022-JP" },
-	{ .name = "iso-2022-jp-1",.kind = KIND_ICONV, .iconv_name = "ISO-2022-JP-1" },
+	{ .name = "big5-eten", .kind = KIND_DOUBLE, .iconv_name = "BIG5", .leads = "\xa1\xf9",
+	  .pairs = charset_pairs_big5_eten },
+	{ .name = "big5-hkscs", .kind = KIND_DOUBLE, .iconv_name = "BIG5-HKSCS", .leads = "\x88\xfe" },
+	{ .name = "cp932", .kind = KIND_DOUBLE, .iconv_name = "CP932",
+	  .leads = "\x81\x84\x87\x9f\xe0\xea\xed\xee\xf0\xfc",
+	  .alone = { { 0x80, 0x80, 0x80 }, { 0xa0, 0xa0, 0xf8f0 }, { 0xa1, 0xdf, 0xff61 }, { 0xfd, 0xff, 0xf8f1 } } },
+	{ .name = "cp936", .kind = KIND_DOUBLE, .iconv_name = "CP936", .leads = "\x81\xfe",
+	  .alone = { { 0x80, 0x80, 0x20ac }, { 0xff, 0xff, 0xf8f5 } }, .pairs = charset_pairs_cp936 },
+	{ .name = "cp949", .kind = KIND_DOUBLE, .iconv_name = "CP949", .leads = "\x81\xfe",
+	  .alone = { { 0x80, 0x80, 0x80 }, { 0xff, 0xff, 0xf8f7 } }, .pairs = charset_pairs_cp949 },
+	{ .name = "cp950", .kind = KIND_DOUBLE, .iconv_name = "CP950", .leads = "\x81\xfe",
+	  .alone = { { 0x80, 0x80, 0x80 }, { 0xff, 0xff, 0xf8f8 } }, .pairs = charset_pairs_cp950 },
+	{ .name = "euc-cn", .kind = KIND_DOUBLE, .iconv_name = "EUC-CN", .leads = "\xa1\xa9\xb0\xf7" },
+	{ .name = "euc-jp", .kind = KIND_DOUBLE, .iconv_name = "EUC-JP", .iconv_second = "EUC-JP-MS",
+	  .leads = "\x8e\x8f\xa1\xfe" },
+	{ .name = "euc-kr", .kind = KIND_DOUBLE, .iconv_name = "EUC-KR", .leads = "\xa1\xac\xb0\xc8\xca\xfd" },
+	{ .name = "iso-2022-jp", .kind = KIND_JIS },
+	{ .name = "iso-2022-jp-1", .kind = KIND_JIS },
 	{ .name = "iso-2022-kr",  .kind = KIND_ICONV, .iconv_name = "ISO-2022-KR" },
-	{ .name = "johab",        .kind = KIND_ICONV, .iconv_name = "JOHAB" },
-	{ .name = "shiftjis",     .kind = KIND_ICONV, .iconv_name = "SHIFT_JIS" },
+	{ .name = "johab", .kind = KIND_DOUBLE, .iconv_name = "JOHAB", .leads = "\x84\xd3\xd9\xde\xe0\xf9" },
+	{ .name = "shiftjis", .kind = KIND_DOUBLE, .iconv_name = "SJIS",
+	  .leads = "\x81\x84\x88\x9f\xe0\xea", .alone = { { 0xa1, 0xdf, 0xff61 } } },
 	{ .name = "ucs-2be",      .kind = KIND_UTF16, .order = 'B', .is_ucs2 = true },
 	{ .name = "ucs-2le",      .kind = KIND_UTF16, .order = 'L', .is_ucs2 = true },
 	{ .name = "utf-16",       .kind = KIND_UTF16 },
@@ -52,7 +82,7 @@ static const struct charset charsets[] = {
 	{ .name = "utf-32",       .kind = KIND_UTF32 },
 	{ .name = "utf-32be",     .kind = KIND_UTF32, .order = 'B' },
 	{ .name = "utf-32le",     .kind = KIND_UTF32, .order = 'L' },
-	{ .name = "utf-7",        .kind = KIND_ICONV, .iconv_name = "UTF-7" },
+	{ .name = "utf-7", .kind = KIND_UTF7 },
 	{ .name = "utf-8-strict", .kind = KIND_UTF8 },
 	{ .name = "utf8",         .kind = KIND_UTF8 },
 };
@@ -73,7 +103,7 @@ static const struct { const char *alias, *name; } aliases[] = {
 	{ "us-ascii", "ascii" },          { "c", "ascii" },
 	{ "cyrillic", "iso-8859-5" },     { "arabic", "iso-8859-6" },       { "greek", "iso-8859-7" },
 	{ "hebrew", "iso-8859-8" },       { "thai", "iso-8859-11" },        { "gbk", "cp936" },
-	{ "utf-8", "utf-8-strict" },
+	{ "utf-8", "utf-8-strict" },      { "macintosh", "macroman" },      { "macce", "maccentraleurroman" },
 };
 
 /* Name ends that begin at a word boundary. */
@@ -250,11 +280,32 @@ charset_east_asian(struct slice name)
 		return charset_canonical(SLICE("shiftjis"));
 	if (slice_iends(name, SLICE("uhc")) || slice_iends(name, SLICE("windows-949")))
 		return charset_canonical(SLICE("cp949"));
+	if (slice_ifind(name, SLICE("tis-620"), 0) != SLICE_NPOS ||
+	    slice_ifind(name, SLICE("tis620"), 0) != SLICE_NPOS)
+		return charset_canonical(SLICE("iso-8859-11"));
 	if (slice_ifind(name, SLICE("cp65001"), 0) != SLICE_NPOS)
 		return charset_canonical(SLICE("utf-8-strict"));
 	if (slice_ifind(name, SLICE("cp65000"), 0) != SLICE_NPOS)
 		return charset_canonical(SLICE("utf-7"));
 	return NULL;
+}
+
+/* "x-mac-cyrillic", "mac_greek" */
+static const struct charset *
+charset_macintosh(struct slice name)
+{
+	unsigned char joined[64] = "mac";
+	struct slice rest = name;
+
+	if (slice_istarts(rest, SLICE("x-")) || slice_istarts(rest, SLICE("x_")))
+		rest = slice_from(rest, 2);
+	if (!slice_istarts(rest, SLICE("mac-")) && !slice_istarts(rest, SLICE("mac_")))
+		return NULL;
+	rest = slice_from(rest, 4);
+	if (rest.len > sizeof(joined) - 3)
+		return NULL;
+	memcpy(joined + 3, rest.data, rest.len);
+	return charset_canonical(slice_of(joined, rest.len + 3));
 }
 
 static const struct charset *
@@ -268,6 +319,9 @@ charset_find_once(struct slice name)
 		if (slice_ieq(name, slice_from_cstr(aliases[i].alias)))
 			return charset_canonical(slice_from_cstr(aliases[i].name));
 	found = charset_by_number(name);
+	if (found != NULL)
+		return found;
+	found = charset_macintosh(name);
 	if (found != NULL)
 		return found;
 	if (slice_iends(name, SLICE("shiftjis")) || slice_iends(name, SLICE("shift_jis")) ||
@@ -346,6 +400,10 @@ utf8_step(const unsigned char *p, size_t len, size_t *bad_r)
 	for (i = 1; i < need && i < len && (p[i] & 0xc0) == 0x80; i++)
 		;
 	*bad_r = i;
+	/* A byte that begins nothing takes a three-byte character with it. */
+	if (i == 1 && (need == 1 || need > 4) && len >= 4 && utf8_promise(p[1]) == 3 &&
+	    (p[2] & 0xc0) == 0x80 && (p[3] & 0xc0) == 0x80)
+		*bad_r = 4;
 	if (i < need || need == 1 || need > 4)
 		return 0;
 	u = p[0] & (0xffu >> (need + 1));
@@ -457,16 +515,10 @@ wide_decode(struct arena *arena, const struct charset *charset, struct slice tex
 	size_t i = 0;
 
 	strbuf_init(&out, arena, 0);
-	if (order == 0 && text.len > 0) {
-		if (text.len < width)
-			return false;
-		if (read_unit(text.data, width, 'B') == 0xfeff)
-			order = 'B';
-		else if (read_unit(text.data, width, 'L') == 0xfeff)
-			order = 'L';
-		else
-			return false; /* the reference gives up whatever was asked for */
-		i = width;
+	if (order == 0 && text.len >= width) {
+		order = read_unit(text.data, width, 'L') == 0xfeff ? 'L' : 'B';
+		if (order == 'L' || read_unit(text.data, width, 'B') == 0xfeff)
+			i = width;
 	}
 	while (i + width <= text.len) {
 		unsigned long u = read_unit(text.data + i, width, order);
@@ -481,7 +533,8 @@ wide_decode(struct arena *arena, const struct charset *charset, struct slice tex
 				i += 2;
 			}
 		}
-		if ((u >= 0xd800 && u < 0xe000) || u > 0x10ffff) {
+		if ((u >= 0xd800 && u < 0xe000) || u > 0x10ffff || (u & 0xfffe) == 0xfffe ||
+		    (u >= 0xfdd0 && u <= 0xfdef)) {
 			if (strict)
 				return false;
 			u = 0xfffd;
@@ -492,6 +545,229 @@ wide_decode(struct arena *arena, const struct charset *charset, struct slice tex
 		return false;
 	*text_r = strbuf_slice(&out);
 	return !strbuf_is_bad(&out);
+}
+
+static bool
+is_base64(unsigned char c)
+{
+	return byte_is_alnum(c) || c == '+' || c == '/';
+}
+
+/* What is not in "+...-" is taken as Latin-1. */
+static bool
+utf7_decode(struct arena *arena, struct slice text, struct slice *text_r)
+{
+	static const struct charset utf16 = {.kind = KIND_UTF16, .order = 'B'};
+	struct strbuf out;
+	size_t i = 0;
+
+	strbuf_init(&out, arena, 0);
+	while (i < text.len) {
+		struct slice run, wide;
+		size_t end = i + 1;
+
+		if (text.data[i] != '+') {
+			strbuf_add_utf8(&out, text.data[i++]);
+			continue;
+		}
+		while (end < text.len && is_base64(text.data[end]))
+			end++;
+		run = slice_sub(text, i + 1, end - i - 1);
+		if (run.len == 0)
+			strbuf_add_byte(&out, '+');
+		else if (run.len > 1) {
+			run = base64_decode(arena, run);
+			if (wide_decode(arena, &utf16, run, false, &wide))
+				strbuf_add(&out, wide);
+		}
+		i = end < text.len && text.data[end] == '-' ? end + 1 : end;
+	}
+	*text_r = strbuf_slice(&out);
+	return !strbuf_is_bad(&out);
+}
+
+static bool
+utf7_has_runs(struct slice text)
+{
+	for (size_t i = 0; i + 1 < text.len; i++)
+		if (text.data[i] == '+' && is_base64(text.data[i + 1]))
+			return true;
+	return false;
+}
+
+static bool
+is_lead(const struct charset *charset, unsigned char c)
+{
+	for (const char *p = charset->leads; *p != '\0'; p += 2)
+		if (c >= (unsigned char)p[0] && c <= (unsigned char)p[1])
+			return true;
+	return false;
+}
+
+/* Code point of a byte that stands alone, 0 = none. */
+static unsigned
+alone_code(const struct charset *charset, unsigned char c)
+{
+	for (size_t i = 0; i < 4 && charset->alone[i].first != 0; i++)
+		if (c >= charset->alone[i].first && c <= charset->alone[i].last)
+			return charset->alone[i].code + (unsigned)(c - charset->alone[i].first);
+	return 0;
+}
+
+static unsigned
+pair_code(const struct charset_pairs *pairs, unsigned pair)
+{
+	for (; pairs != NULL && pairs->first != 0; pairs++)
+		if (pair >= pairs->first && pair <= pairs->last)
+			return (unsigned)pairs->code + (pair - pairs->first);
+	return 0;
+}
+
+/* One character through iconv. */
+static bool
+iconv_one(iconv_t handle, struct slice character, struct strbuf *out)
+{
+	char buf[32], *to = buf, *in = (char *)(uintptr_t)character.data;
+	size_t in_left = character.len, room = sizeof(buf);
+
+	if (handle == (iconv_t)-1)
+		return false;
+	(void)iconv(handle, NULL, NULL, NULL, NULL);
+	if (iconv(handle, &in, &in_left, &to, &room) == (size_t)-1 || in_left > 0)
+		return false;
+	(void)iconv(handle, NULL, NULL, &to, &room); /* what it holds back */
+	strbuf_add(out, slice_of(buf, sizeof(buf) - room));
+	return true;
+}
+
+enum on_error { ERROR_STRICT, ERROR_REPLACE, ERROR_SPELL /* \\xHH */ };
+
+/*
+ * Characters of one or two bytes (three after 0x8f in EUC-JP). A lead byte whose pair is none is
+ * one error by itself; one at the very end is dropped without a word, even when strict.
+ */
+static bool
+double_decode(struct arena *arena, const struct charset *charset, struct slice text,
+              enum on_error on_error, struct slice *text_r)
+{
+	iconv_t handle = iconv_open("UTF-8", charset->iconv_name), second = (iconv_t)-1;
+	bool is_euc_jp = charset->iconv_second != NULL, good = true;
+	struct strbuf out;
+	size_t i = 0;
+
+	if (is_euc_jp)
+		second = iconv_open("UTF-8", charset->iconv_second);
+	strbuf_init(&out, arena, 0);
+	strbuf_reserve(&out, text.len + text.len / 2 + 16);
+	while (good && i < text.len) {
+		unsigned char c = text.data[i];
+		size_t len = is_euc_jp && c == 0x8f ? 3 : 2;
+		unsigned code;
+
+		if (c < 0x80) {
+			strbuf_add_byte(&out, c);
+			i++;
+			continue;
+		}
+		code = alone_code(charset, c);
+		if (code == 0 && is_lead(charset, c)) {
+			struct slice character = slice_sub(text, i, len);
+
+			if (character.len < len && (character.len < 2 || character.data[1] >= 0xa1))
+				break;
+			code = pair_code(charset->pairs,
+			                 (unsigned)c << 8 |
+			                         (character.len > 1 ? character.data[1] : 0));
+			if (code != 0) {
+				strbuf_add_utf8(&out, code);
+				i += 2;
+				continue;
+			}
+			if (character.len == len && (iconv_one(handle, character, &out) ||
+			                             iconv_one(second, character, &out))) {
+				i += len;
+				continue;
+			}
+		}
+		i++;
+		if (code != 0)
+			strbuf_add_utf8(&out, code);
+		else if (on_error == ERROR_SPELL)
+			strbuf_printf(&out, "\\x%02X", c);
+		else
+			strbuf_add_utf8(&out, 0xfffd);
+		good = code != 0 || on_error != ERROR_STRICT;
+	}
+	if (handle != (iconv_t)-1)
+		iconv_close(handle);
+	if (second != (iconv_t)-1)
+		iconv_close(second);
+	*text_r = strbuf_slice(&out);
+	return good && !strbuf_is_bad(&out);
+}
+
+enum jis_set { JIS_ASCII, JIS_0208, JIS_0212, JIS_KANA, JIS_NONE };
+
+/* Set that the escape sequence at text[at] calls; *len_r its length. */
+static enum jis_set
+jis_escape(struct slice text, size_t at, size_t *len_r)
+{
+	static const struct {
+		struct slice escape;
+		enum jis_set set;
+	} escapes[] = {
+		{SLICE("\x1b&@\x1b$B"), JIS_0208}, {SLICE("\x1b$@"), JIS_0208},
+		{SLICE("\x1b$B"), JIS_0208},       {SLICE("\x1b$(D"), JIS_0212},
+		{SLICE("\x1b(B"), JIS_ASCII},      {SLICE("\x1b(J"), JIS_ASCII},
+		{SLICE("\x1b(I"), JIS_KANA},
+	};
+	struct slice rest = slice_from(text, at);
+
+	for (size_t i = 0; i < sizeof(escapes) / sizeof(escapes[0]); i++)
+		if (slice_starts(rest, escapes[i].escape)) {
+			*len_r = escapes[i].escape.len;
+			return escapes[i].set;
+		}
+	return JIS_NONE;
+}
+
+/*
+ * As EUC-JP without escapes. The text ends at the first 8-bit byte and at an escape sequence that
+ * is none of these.
+ */
+static bool
+jis_decode(struct arena *arena, struct slice text, struct slice *text_r)
+{
+	enum jis_set set = JIS_ASCII;
+	struct strbuf euc;
+	size_t len, in_set = 0;
+
+	strbuf_init(&euc, arena, 0);
+	for (size_t i = 0; i < text.len && text.data[i] < 0x80; i++) {
+		unsigned char c = text.data[i];
+		unsigned char next = i + 1 < text.len ? text.data[i + 1] : 0;
+
+		if (c == 0x1b) {
+			set = jis_escape(text, i, &len);
+			if (set == JIS_NONE)
+				break;
+			i += len - 1;
+			in_set = 0;
+			continue;
+		}
+		if (set == JIS_ASCII || c < 0x21 || c == 0x7f) {
+			strbuf_add_byte(&euc, c);
+			in_set = 0;
+			continue;
+		}
+		if (set == JIS_KANA && c <= 0x5f)
+			strbuf_add_byte(&euc, 0x8e);
+		else if (set == JIS_0212 && in_set++ % 2 == 0 && next >= 0x21 && next < 0x7f)
+			strbuf_add_byte(&euc, 0x8f);
+		strbuf_add_byte(&euc, c | 0x80);
+	}
+	return double_decode(arena, charset_canonical(SLICE("euc-jp")), strbuf_slice(&euc),
+	                     ERROR_SPELL, text_r);
 }
 
 static bool
@@ -539,9 +815,9 @@ iconv_decode(struct arena *arena, const struct charset *charset, struct slice te
 	return true;
 }
 
-bool
-charset_decode(struct arena *arena, const struct charset *charset, struct slice text, bool strict,
-               struct slice *text_r)
+static bool
+decode_kind(struct arena *arena, const struct charset *charset, struct slice text, bool strict,
+            struct slice *text_r)
 {
 	switch (charset->kind) {
 	case KIND_UTF8:
@@ -552,10 +828,29 @@ charset_decode(struct arena *arena, const struct charset *charset, struct slice 
 	case KIND_UTF16:
 	case KIND_UTF32:
 		return wide_decode(arena, charset, text, strict, text_r);
+	case KIND_UTF7:
+		return utf7_decode(arena, text, text_r);
+	case KIND_DOUBLE:
+		return double_decode(arena, charset, text, strict ? ERROR_STRICT : ERROR_REPLACE,
+		                     text_r);
+	case KIND_JIS:
+		return jis_decode(arena, text, text_r);
 	case KIND_ICONV:
 		return iconv_decode(arena, charset, text, strict, text_r);
 	}
 	return false;
+}
+
+bool
+charset_decode(struct arena *arena, const struct charset *charset, struct slice text, bool strict,
+               struct slice *text_r)
+{
+	struct slice result = SLICE_NULL;
+
+	if (!decode_kind(arena, charset, text, strict, &result))
+		return false;
+	*text_r = result.data == NULL ? SLICE("") : result;
+	return true;
 }
 
 struct slice
@@ -686,6 +981,10 @@ charset_normalize(struct arena *arena, struct slice text, struct slice declared,
 		charset = NULL;
 	} else if (!(is_utf8_name && !ascii && !insist)) {
 		charset = declared_charset(declared);
+	}
+	if (charset != NULL && charset->kind == KIND_UTF7 && !wants_bytes && !utf7_has_runs(text)) {
+		*decoded_r = false; /* perl leaves such text as octets */
+		return text;
 	}
 	if (charset != NULL && charset_decode(arena, charset, text, !insist, &result))
 		return result;

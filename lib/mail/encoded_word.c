@@ -164,7 +164,7 @@ words_decode(struct arena *arena, struct slice value)
 		                                  : charset_normalize(arena, section->bytes,
 		                                                      charset, true, NULL));
 	}
-	return strbuf_slice(&out);
+	return out.len == 0 ? SLICE("") : strbuf_slice(&out);
 }
 
 struct slice

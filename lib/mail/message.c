@@ -772,6 +772,7 @@ multipart_parse(struct parser *parser, const struct job *job)
 	reading_reset(parser, &r);
 	while (r.part != NULL && line_next(&rest, &line)) {
 		enum boundary_match match = boundary_match(line, job->boundary);
+		bool closes = match == BOUNDARY_CLOSE;
 		struct boundary_state *state;
 
 		if (match != BOUNDARY_NO && r.nested) {
@@ -786,7 +787,8 @@ multipart_parse(struct parser *parser, const struct job *job)
 		if (match == BOUNDARY_NO)
 			reading_add_body(&r, line);
 		reading_finish(parser, &r, job, match != BOUNDARY_NO);
-		if (match == BOUNDARY_CLOSE) {
+		/* On the very last line an inner close counts as ours too. */
+		if (closes) {
 			state = boundary_state(m, job->boundary);
 			if (state != NULL)
 				state->count--;
