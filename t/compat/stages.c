@@ -6,12 +6,18 @@
  * The same shape as the reference's stages.pl prints; t/compat/stages-diff compares the two. A new
  * stage is a row of the table at the end. Strings are bytes as code points \u0000 - \u00ff.
  */
+#define PCRE2_CODE_UNIT_WIDTH 8
 #include <openssl/sha.h>
+#include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "mail/header.h"
+#include "mail/date.h"
+#include "mail/route.h"
 #include "mail/text.h"
+#include "mail/uri.h"
 #include "util/arena.h"
 #include "util/file.h"
 #include "util/strbuf.h"
@@ -357,6 +363,386 @@ stage_full(struct message *m, const struct header_context *context)
 	print_sha1("body_digest", message_body_lf(m));
 }
 
+static void
+print_number(const struct html_result *html, const char *name)
+{
+	double value;
+
+	if (!html_result_number(html, slice_from_cstr(name), &value))
+		return;
+	print_key(name);
+	printf("%.10g,", value);
+}
+
+static void
+print_strings(const char *key, const html_strings *list)
+{
+	print_key(key);
+	if (list->count == 0) {
+		fputs("null,", stdout);
+		return;
+	}
+	for (size_t i = 0; i < list->count; i++) {
+		putchar(i == 0 ? '[' : ',');
+		print_string(list->items[i].text.data == NULL ? SLICE("") : list->items[i].text);
+	}
+	fputs("],", stdout);
+}
+
+static int
+compare_slices(const void *a, const void *b)
+{
+	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+static void
+print_sorted(struct arena *arena, slice_vec list)
+{
+	slice_vec copy = {.count = 0};
+
+	for (size_t i = 0; i < list.count; i++)
+		(void)vec_push(arena, &copy, list.items[i]);
+	if (copy.count > 0)
+		qsort(copy.items, copy.count, sizeof(*copy.items), compare_slices);
+	print_list(copy.items, copy.count);
+}
+
+static void
+print_types(struct arena *arena, unsigned types)
+{
+	slice_vec names = {.count = 0};
+
+	for (unsigned bit = 0; bit < URI_TYPE_COUNT; bit++)
+		if ((types >> bit & 1) != 0)
+			(void)vec_push(arena, &names, slice_from_cstr(uri_type_name(bit)));
+	print_sorted(arena, names);
+}
+
+static void
+print_html_uris(struct arena *arena, const struct html_result *html)
+{
+	print_key("uri_detail");
+	if (html->uris.count == 0) {
+		fputs("null,", stdout);
+		return;
+	}
+	for (size_t i = 0; i < html->uris.count; i++) {
+		const struct html_uri *uri = html->uris.items[i];
+
+		putchar(i == 0 ? '{' : ',');
+		print_string(uri->raw.text);
+		fputs(":{", stdout);
+		if (uri->types != 0) {
+			print_key("types");
+			print_types(arena, uri->types);
+		}
+		if (uri->anchor_texts.count > 0) {
+			fputs(uri->types != 0 ? ",\"anchor_text\":[" : "\"anchor_text\":[", stdout);
+			for (size_t k = 0; k < uri->anchor_texts.count; k++) {
+				struct slice text = uri->anchor_texts.items[k].text;
+
+				if (k > 0)
+					putchar(',');
+				print_string(text.data == NULL ? SLICE("") : text);
+			}
+			putchar(']');
+		}
+		putchar('}');
+	}
+	fputs("},", stdout);
+}
+
+static void
+print_html(struct arena *arena, const struct html_result *html)
+{
+	static const char *const numbers[] = {"backhair_count",
+	                                      "bad_tag_ratio",
+	                                      "closed_extra_ratio",
+	                                      "embeds",
+	                                      "font_face_bad",
+	                                      "font_invalid_color",
+	                                      "font_low_contrast",
+	                                      "form_action_mailto",
+	                                      "html",
+	                                      "html_length",
+	                                      "image_area",
+	                                      "length",
+	                                      "max_size",
+	                                      "min_size",
+	                                      "non_element_ratio",
+	                                      "non_space_len",
+	                                      "obfuscation_ratio",
+	                                      "ratio",
+	                                      "uri_truncated"};
+
+	putchar('{');
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		print_number(html, numbers[i]);
+	if (!html->is_broken) {
+		print_strings("anchor", &html->anchors);
+		print_strings("comment", &html->comments);
+		print_strings("script", &html->scripts);
+		print_strings("title", &html->titles);
+		print_html_uris(arena, html);
+		print_key("inside");
+		putchar('{');
+		for (size_t i = 0; i < html->inside.count; i++) {
+			long count = 0;
+
+			if (i > 0)
+				putchar(',');
+			print_string(html->inside.entries[i].key);
+			(void)html_result_inside(html, html->inside.entries[i].key, &count);
+			printf(":%ld", count);
+		}
+		fputs("},", stdout);
+	}
+	fputs("\"html\":1}", stdout);
+}
+
+static void
+stage_html(struct message *m, const struct header_context *context)
+{
+	bool first = true;
+
+	(void)context;
+	(void)text_body(m);
+	fputs("\"parts\":[", stdout);
+	for (struct part *p = message_leaf_next(m, NULL); p != NULL; p = message_leaf_next(m, p)) {
+		const struct part_text *text = part_rendered(p);
+
+		if (text->html == NULL)
+			continue;
+		if (!first)
+			putchar(',');
+		first = false;
+		print_html(m->arena, text->html);
+	}
+	putchar(']');
+	if (text_html(m) != NULL) {
+		fputs(",\"html\":", stdout);
+		print_html(m->arena, text_html(m));
+	}
+}
+
+/* redirector_pattern lines of the installed rules. */
+static struct {
+	pcre2_code *code[64];
+	size_t count;
+} patterns;
+
+static bool
+match_redirector(void *context, size_t index, struct slice uri, struct slice *target_r)
+{
+	pcre2_match_data *data = pcre2_match_data_create(16, NULL);
+	int rc = pcre2_match(patterns.code[index], uri.data, uri.len, 0, 0, data, NULL);
+
+	(void)context;
+	if (rc > 1) {
+		PCRE2_SIZE *o = pcre2_get_ovector_pointer(data);
+
+		if (o[2] != PCRE2_UNSET)
+			*target_r = slice_sub(uri, o[2], o[3] - o[2]);
+	}
+	pcre2_match_data_free(data);
+	return rc > 0;
+}
+
+static void
+redirectors_load(struct arena *arena, const char *path)
+{
+	struct slice text, line, word;
+	PCRE2_SIZE offset;
+	int error;
+
+	if (file_read(arena, path, 10 << 20, &text, NULL) != STATUS_OK)
+		return;
+	while (slice_next(&text, '\n', &line)) {
+		if (!slice_next_word(&line, &word) ||
+		    !slice_eq(word, SLICE("redirector_pattern")) || patterns.count == 64)
+			continue;
+		line = slice_trim(line);
+		if (line.data[0] == 'm')
+			line = slice_from(line, 1);
+		line = slice_sub(line, 1, slice_rfind_byte(line, line.data[0]) - 1);
+		patterns.code[patterns.count] =
+			pcre2_compile(line.data, line.len, PCRE2_CASELESS, &error, &offset, NULL);
+		patterns.count += patterns.code[patterns.count] != NULL;
+	}
+}
+
+static void
+print_uri(struct arena *arena, const struct uri_info *info)
+{
+	print_string(info->raw);
+	fputs(":{\"types\":", stdout);
+	print_types(arena, info->types);
+	fputs(",\"cleaned\":", stdout);
+	print_sorted(arena, info->cleaned);
+	fputs(",\"domains\":", stdout);
+	print_sorted(arena, info->domains);
+	fputs(",\"hosts\":{", stdout);
+	for (size_t i = 0; i < info->hosts.count; i++) {
+		if (i > 0)
+			putchar(',');
+		print_string(info->hosts.items[i].host);
+		putchar(':');
+		print_string(info->hosts.items[i].domain);
+	}
+	putchar('}');
+	if (info->anchor_texts.count > 0) {
+		fputs(",\"anchor_text\":[", stdout);
+		for (size_t i = 0; i < info->anchor_texts.count; i++) {
+			struct slice text = info->anchor_texts.items[i].text;
+
+			if (i > 0)
+				putchar(',');
+			print_string(text.data == NULL ? SLICE("") : text);
+		}
+		putchar(']');
+	}
+	putchar('}');
+}
+
+static void
+stage_uris(struct message *m, const struct header_context *context)
+{
+	struct uri_config config = {.registry = context->registry};
+	const struct text_lines *body = text_body(m);
+	slice_vec cleaned = {.count = 0}, wide = {.count = 0};
+	struct uri_list list;
+
+	config.redirectors.count = patterns.count;
+	config.redirectors.match = match_redirector;
+	uri_list_init(&list, m->arena, &config);
+	uri_list_add_text(&list, body->items, body->count);
+	for (size_t i = 0; m->text != NULL && i < m->text->html.count; i++)
+		if (m->text->html.items[i] != NULL)
+			uri_list_add_html(&list, m->text->html.items[i]);
+	fputs("\"detail\":{", stdout);
+	for (size_t i = 0; i < list.uris.count; i++) {
+		if (i > 0)
+			putchar(',');
+		print_uri(m->arena, list.uris.items[i]);
+		if (is_wide((struct html_string){list.uris.items[i]->raw,
+		                                 list.uris.items[i]->wide}))
+			(void)vec_push(m->arena, &wide, list.uris.items[i]->raw);
+	}
+	for (size_t i = 0; i < list.cleaned.count; i++)
+		(void)vec_push(m->arena, &cleaned, list.cleaned.entries[i].key);
+	fputs("},\"list\":", stdout);
+	print_sorted(m->arena, cleaned);
+	fputs(",\"wide\":", stdout);
+	print_sorted(m->arena, wide);
+	printf(",\"truncated\":%d", list.truncated);
+}
+
+static void
+print_relay(const struct relay *r)
+{
+	putchar('{');
+	print_member("ip", r->ip);
+	print_member("rdns", r->rdns);
+	print_member("helo", r->helo);
+	print_member("by", r->by);
+	print_member("ident", r->ident);
+	print_member("envfrom", r->envfrom);
+	print_member("id", r->id);
+	print_member("auth", r->auth);
+	printf("\"intl\":%d,\"msa\":%d,\"ip_private\":%d,\"no_reverse_dns\":%d,\"trusted\":%d}",
+	       r->internal, r->msa, r->ip_private, r->no_reverse_dns, r->trusted);
+}
+
+static void
+stage_relays(struct message *m, const struct header_context *context)
+{
+	struct route_config config = {.originating_ip_header_count = 0};
+	struct route route;
+	const relay_vec *sets[2] = {&route.relays.trusted, &route.relays.untrusted};
+	bool first = true;
+
+	(void)!route_find(m, &config, context, &route);
+	print_member("X-Spam-Relays-Trusted", route.relays.trusted_string);
+	print_member("X-Spam-Relays-Untrusted", route.relays.untrusted_string);
+	print_member("X-Spam-Relays-Internal", route.relays.internal_string);
+	print_member("X-Spam-Relays-External", route.relays.external_string);
+	printf("\"unparseable\":%zu,\"last_trusted\":%ld,\"last_internal\":%ld,\"relays\":[",
+	       route.relays.unparseable, route.relays.last_trusted, route.relays.last_internal);
+	for (size_t s = 0; s < 2; s++) {
+		for (size_t i = 0; i < sets[s]->count; i++) {
+			if (!first)
+				putchar(',');
+			first = false;
+			print_relay(sets[s]->items[i]);
+		}
+	}
+	putchar(']');
+}
+
+static bool
+envelope_metadata(void *data, struct slice name, struct slice *value_r)
+{
+	const struct route *route = data;
+
+	*value_r = route->envelope_sender;
+	return slice_ieq(name, SLICE("envelopefrom")) && route->envelope_sender.data != NULL;
+}
+
+/* The first value, or all of them as domains with blanks between. */
+static void
+print_domains(struct message *m, const struct header_context *context, const char *key,
+              const char *request_text, bool all)
+{
+	struct header_request request;
+	struct header_values values;
+	struct strbuf buf;
+	struct hashmap seen;
+	bool added;
+
+	hashmap_init(&seen, m->arena);
+	strbuf_init(&buf, m->arena, 0);
+	header_request_parse(slice_from_cstr(request_text), &request, NULL);
+	(void)!header_get(m, &request, context, &values);
+	for (size_t i = 0; i < values.values.count && (all || i == 0); i++) {
+		struct slice value = values.values.items[i];
+
+		if (value.len > 0 && value.data[value.len - 1] == '\n')
+			value.len--;
+		if (hashmap_put(&seen, value, &added) == NULL || !added)
+			continue;
+		if (i > 0)
+			strbuf_add_byte(&buf, ' ');
+		strbuf_add(&buf, idn_to_ascii(m->arena, value));
+	}
+	print_member(key, values.values.count == 0 ? SLICE_NULL
+	                  : buf.data == NULL       ? SLICE("")
+	                                           : strbuf_slice(&buf));
+}
+
+static void
+stage_envelope(struct message *m, const struct header_context *context)
+{
+	struct header_context with_route = *context;
+	struct route_config config = {.originating_ip_header_count = 0};
+	struct header_request request;
+	struct header_values values;
+	struct route route;
+	int64_t now = time(NULL), date = message_receive_date(m, now);
+
+	(void)!route_find(m, &config, context, &route);
+	with_route.metadata = envelope_metadata;
+	with_route.data = &route;
+	header_request_parse(SLICE("EnvelopeFrom:addr"), &request, NULL);
+	(void)!header_get(m, &request, &with_route, &values);
+	print_member("envelopefrom", header_scalar(m->arena, &request, &values));
+	print_domains(m, &with_route, "senderdomain", "EnvelopeFrom:first:addr:host", false);
+	print_domains(m, &with_route, "authordomain", "From:addr:host", true);
+	if (date > now - 3600 && date < now + 3600)
+		fputs("\"receive_date\":\"now\"", stdout);
+	else
+		printf("\"receive_date\":%lld", (long long)date);
+}
+
 struct stage {
 	const char *name;
 	bool is_object;
@@ -368,6 +754,10 @@ static const struct stage stages[] = {
 	{"render", false, stage_render},   {"body", false, stage_body},
 	{"visible", false, stage_visible}, {"invisible", false, stage_invisible},
 	{"rawbody", false, stage_rawbody}, {"full", true, stage_full},
+	{"html", true, stage_html},        {"uris", true, stage_uris},
+	{"relays", true, stage_relays},    {"envelope", true, stage_envelope},
+	{"html", true, stage_html},        {"uris", true, stage_uris},
+	{"relays", true, stage_relays},    {"envelope", true, stage_envelope},
 };
 
 static bool
@@ -453,6 +843,8 @@ main(int argc, char **argv)
 			break;
 	}
 	registry_load(arena, &registry);
+	redirectors_load(arena, "/usr/share/spamassassin/20_uri_tests.cf");
+	redirectors_load(arena, "/usr/share/spamassassin/72_active.cf");
 	for (; i < argc; i++)
 		bad |= one_message(argv[i], only, &options, &registry);
 	arena_destroy(&arena);
