@@ -247,9 +247,8 @@ date_clamp(struct date *date)
 		date->minute = 59;
 	if (date->hour > 23)
 		date->hour = 23;
-	/* The reference's leap year rule: its third clause says the opposite of what it means. */
 	if (date->month == 2 && date->year % 4 == 0 &&
-	    (date->year % 100 != 0 || date->year % 400 != 0))
+	    (date->year % 100 != 0 || date->year % 400 == 0))
 		last = 29;
 	if (date->day > last) {
 		date->day = 1;
@@ -284,10 +283,6 @@ date_parse(struct slice text, int64_t *seconds_r)
 	minutes = zone_find(&words);
 	date_clamp(&date);
 	if (date.day == 0)
-		return false;
-	/* 29 February of a year that is none after all. */
-	if (date.month == 2 && date.day == 29 &&
-	    !(date.year % 4 == 0 && (date.year % 100 != 0 || date.year % 400 == 0)))
 		return false;
 	tm.tm_year = (int)date.year - 1900;
 	tm.tm_mon = date.month - 1;
