@@ -20,17 +20,25 @@
 	X(dnseval) \
 	X(extracttext) \
 	X(hashbl) \
+	X(htmleval) \
+	X(httpsmismatch) \
 	X(pyzor) \
 	X(razor2) \
 	X(relaycountry) \
+	X(relayeval) \
 	X(replacetags) \
 	X(resourcelimits) \
 	X(reuse) \
 	X(spamcop) \
 	X(spf) \
 	X(txrep) \
+	X(uridetail) \
 	X(uridnsbl) \
-	X(urilocalbl)
+	X(urieval) \
+	X(urilocalbl) \
+	X(vbounce) \
+	X(welcomelistsubject) \
+	X(wlbleval)
 /* clang-format on */
 
 #endif

@@ -301,6 +301,29 @@ scan_uris(struct scan *scan)
 	return scan->uris;
 }
 
+const struct html_result *const *
+scan_html(struct scan *scan, size_t *count_r)
+{
+	(void)text_html(scan->message);
+	*count_r = scan->message->text == NULL ? 0 : scan->message->text->html.count;
+	/* The results are read by evals only. */
+	return *count_r == 0 ? NULL
+	                     : (const struct html_result *const *)(const void *)
+	                               scan->message->text->html.items;
+}
+
+size_t
+scan_string_length(const struct html_string *string)
+{
+	size_t length = 0;
+
+	if (!string->wide)
+		return string->text.len;
+	for (size_t i = 0; i < string->text.len; i++)
+		length += (string->text.data[i] & 0xc0) != 0x80;
+	return length;
+}
+
 void
 scan_add_uri(struct scan *scan, struct slice uri, unsigned types)
 {

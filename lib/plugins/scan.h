@@ -105,6 +105,10 @@ slice_vec scan_to_addrs(struct scan *scan);
 const struct text_lines *scan_body(struct scan *scan);
 const struct text_lines *scan_rawbody(struct scan *scan);
 const struct uri_list *scan_uris(struct scan *scan);
+/* Facts of all HTML parts in order. */
+const struct html_result *const *scan_html(struct scan *scan, size_t *count_r);
+/* Length as the reference counts it: characters where it holds characters, else bytes. */
+size_t scan_string_length(const struct html_string *string);
 /* A plugin found one more URI (PDF, OLE): joins what uri rules see when they have not run yet. */
 void scan_add_uri(struct scan *scan, struct slice uri, unsigned types);
 

@@ -1,0 +1,39 @@
+/*
+ * options.h - command line of spamd
+ *
+ * Owns: struct spamd_options.  Source: compat/options.tsv.  An option whose work is not there yet
+ * ends the program with a clear error; none is parsed and ignored.
+ */
+#ifndef WINNOW_SPAMD_OPTIONS_H
+#define WINNOW_SPAMD_OPTIONS_H
+
+#include "net/netset.h"
+#include "util/vec.h"
+
+struct spamd_options {
+	slice_vec listen; /* as written; empty: localhost */
+	slice_vec allowed_ips;
+	struct slice port; /* "783" */
+	struct slice socket_path, socket_owner, socket_group, socket_mode;
+	const char *config_path, *site_path;
+	struct slice pre_text, cf_text; /* lines, "" */
+	bool ipv4_only, ipv6_only;
+	bool local_only, user_config, allow_tell, paranoid;
+	bool daemonize, round_robin;
+	const char *debug_areas; /* NULL: none */
+	const char *username, *groupname, *default_user;
+	const char *pid_file;
+	const char *syslog; /* facility, stderr, null, file, path */
+	long max_children, min_children, max_conn_per_child;
+	long min_spare, max_spare;
+	long timeout_tcp_s, timeout_child_s;
+	long max_scans_per_child;
+};
+
+enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK, OPTIONS_EXIT_USAGE };
+
+/* Prints help, version or what is wrong itself. */
+enum options_result spamd_options_parse(struct arena *arena, int argc, char **argv,
+                                        struct spamd_options *options_r);
+
+#endif

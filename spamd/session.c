@@ -1,0 +1,574 @@
+/*
+ * session.c - one client of spamd
+ */
+#include "spamd/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "check/report.h"
+#include "check/rewrite.h"
+#include "check/tags.h"
+#include "util/clock.h"
+#include "util/strbuf.h"
+
+enum {
+	READ_BYTES = 1024 * 1024,
+	MESSAGE_BYTES_MAX = 256 * 1024 * 1024,
+	WRITE_SECONDS = 60,
+	ARENA_BYTES_BASE =
+		64 * 1024 * 1024, /* budget of a message: this and so many times its size */
+	ARENA_TIMES = 40
+};
+
+struct session *
+session_create(struct session_env *env, int fd, int64_t now_ms)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL) {
+		close(fd);
+		return NULL;
+	}
+	s->env = env;
+	s->fd = fd;
+	s->begun_us = clock_monotonic_us();
+	s->deadline_ms = env->options->timeout_tcp_s > 0
+	                         ? now_ms + env->options->timeout_tcp_s * 1000
+	                         : INT64_MAX;
+	return s;
+}
+
+static void
+give_back_arena(struct session *s)
+{
+	struct session_env *env = s->env;
+
+	if (s->arena == NULL)
+		return;
+	if (env->spare_count < sizeof(env->spare) / sizeof(env->spare[0])) {
+		arena_reset(s->arena);
+		env->spare[env->spare_count++] = s->arena;
+		s->arena = NULL;
+	} else {
+		arena_destroy(&s->arena);
+	}
+	s->check = NULL;
+}
+
+void
+session_destroy(struct session **session)
+{
+	struct session *s = *session;
+
+	if (s == NULL)
+		return;
+	give_back_arena(s);
+	free(s->in);
+	free(s->inflated);
+	close(s->fd);
+	free(s);
+	*session = NULL;
+}
+
+static bool
+take_arena(struct session *s)
+{
+	struct session_env *env = s->env;
+
+	if (s->arena != NULL)
+		return true;
+	if (env->spare_count > 0)
+		s->arena = env->spare[--env->spare_count];
+	else
+		s->arena = arena_create(0);
+	if (s->arena == NULL)
+		return false;
+	arena_set_budget(s->arena, ARENA_BYTES_BASE + (s->in_len + s->message.len) * ARENA_TIMES);
+	return true;
+}
+
+/* ---- answers ---- */
+
+static void
+answer(struct session *s, struct slice out)
+{
+	s->out = out;
+	s->out_sent = 0;
+	s->state = SESSION_WRITE;
+	s->deadline_ms = clock_monotonic_ms() + WRITE_SECONDS * 1000;
+}
+
+/* "SPAMD/1.0 CODE WORDS: text": to the client and the log. */
+static void
+refuse(struct session *s, int code, const char *words, const char *log_words, struct slice text)
+{
+	if (!take_arena(s)) {
+		s->state = SESSION_CLOSED;
+		return;
+	}
+	log_warn(s->env->log, "spamd", "%s: %.*s", log_words,
+	         SLICE_FMT(log_quote(s->arena, text, 500)));
+	answer(s,
+	       arena_printf(s->arena, "SPAMD/1.0 %d %s: %.*s\r\n", code, words, SLICE_FMT(text)));
+}
+
+static void
+protocol_error(struct session *s, const char *text)
+{
+	refuse(s, 76, "Bad header line", "bad protocol: header error", slice_from_cstr(text));
+}
+
+static void
+unavailable(struct session *s, const char *text)
+{
+	refuse(s, 69, "Service Unavailable", "service unavailable", slice_from_cstr(text));
+}
+
+void
+session_timeout(struct session *s)
+{
+	char text[128];
+
+	if (s->state == SESSION_WRITE) {
+		s->state = SESSION_CLOSED;
+		return;
+	}
+	if (!s->request.has_line)
+		snprintf(text, sizeof(text),
+		         "(%ld second socket timeout reading input from client)",
+		         s->env->options->timeout_tcp_s);
+	else
+		snprintf(text, sizeof(text), "(%ld second timeout while trying to %s)",
+		         s->env->options->timeout_child_s, spamd_verb_name(s->request.verb));
+	refuse(s, 79, "Timeout", "timeout", slice_from_cstr(text));
+}
+
+/* ---- ids for the log ---- */
+
+/* Comments out, outer brackets off, odd bytes to ?, brackets on. */
+static struct slice
+clean_id(struct arena *arena, struct slice value)
+{
+	unsigned char *out;
+	size_t n = 0, depth = 0, open, close;
+
+	if (value.data == NULL || (out = arena_bytes(arena, value.len + 3)) == NULL)
+		return SLICE_NULL;
+	for (size_t i = 0; i < value.len; i++) {
+		unsigned char c = value.data[i];
+
+		if (c == '(')
+			depth++;
+		else if (c == ')' && depth > 0)
+			depth--;
+		else if (depth == 0)
+			out[n++] = c;
+	}
+	value = slice_trim(slice_of(out, n));
+	open = slice_find_byte(value, '<', 0);
+	close = open == SLICE_NPOS ? SLICE_NPOS : slice_find_byte(value, '>', open);
+	if (close != SLICE_NPOS)
+		value = slice_sub(value, open + 1, close - open - 1);
+	if (value.len == 0)
+		return SLICE_NULL;
+	out = arena_bytes(arena, value.len + 3);
+	if (out == NULL)
+		return SLICE_NULL;
+	out[0] = '<';
+	for (size_t i = 0; i < value.len; i++) {
+		unsigned char c = value.data[i];
+
+		out[i + 1] = c < 0x21 || c > 0x7e || c == '<' || c == '>' || c == ',' ? '?' : c;
+	}
+	out[value.len + 1] = '>';
+	return slice_of(out, value.len + 2);
+}
+
+static void
+log_begin(struct session *s)
+{
+	struct header_list *headers = &s->check->scan.message->root->headers;
+
+	s->message_id = clean_id(s->arena, header_list_last(headers, SLICE("message-id")));
+	s->resent_id = clean_id(s->arena, header_list_last(headers, SLICE("resent-message-id")));
+	if (s->message_id.data == NULL)
+		s->message_id = SLICE("(unknown)");
+	log_info(s->env->log, "spamd", "%s message %.*s%s%.*s for %.*s:%lu",
+	         s->request.verb == SPAMD_PROCESS ? "processing" : "checking",
+	         SLICE_FMT(s->message_id), s->resent_id.data == NULL ? "" : " aka ",
+	         SLICE_FMT(s->resent_id), SLICE_FMT(s->user), (unsigned long)geteuid());
+}
+
+static void
+log_result(struct session *s, struct slice score, struct slice required)
+{
+	struct check *check = s->check;
+	struct slice tests = tags_tests(check, false, SLICE(",")), autolearn;
+	double seconds = (double)(clock_monotonic_us() - s->begun_us) / 1e6;
+	bool has_autolearn = tags_value(check, SLICE("AUTOLEARN"), SLICE_NULL, false, &autolearn);
+
+	log_info(s->env->log, "spamd", "%s (%.*s/%.*s) for %.*s:%lu in %.1f seconds, %zu bytes.",
+	         check->is_spam ? "identified spam" : "clean message", SLICE_FMT(score),
+	         SLICE_FMT(required), SLICE_FMT(s->user), (unsigned long)geteuid(), seconds,
+	         s->message.len);
+	log_info(s->env->log, "spamd",
+	         "result: %s %2d - %.*s "
+	         "scantime=%.1f,size=%zu,user=%.*s,uid=%lu,required_score=%.*s,rhost=%s,"
+	         "raddr=%s,rport=%s,mid=%.*s%s%.*s,autolearn=%.*s",
+	         check->is_spam ? "Y" : ".", (int)check->score,
+	         SLICE_FMT(slice_eq(tests, SLICE("none")) ? SLICE("") : tests), seconds,
+	         s->message.len, SLICE_FMT(s->user), (unsigned long)geteuid(), SLICE_FMT(required),
+	         s->peer_host, s->peer_addr, s->peer_port, SLICE_FMT(s->message_id),
+	         s->resent_id.data == NULL ? "" : ",rmid=", SLICE_FMT(s->resent_id),
+	         SLICE_FMT(has_autolearn ? autolearn : SLICE("unavailable")));
+}
+
+/* ---- verdicts ---- */
+
+/* Up to and with the first empty line. */
+static struct slice
+headers_only(struct slice message)
+{
+	for (size_t i = 0; (i = slice_find_byte(message, '\n', i)) != SLICE_NPOS; i++) {
+		if (i + 1 < message.len && message.data[i + 1] == '\n')
+			return slice_sub(message, 0, i + 2);
+		if (i + 2 < message.len && message.data[i + 1] == '\r' &&
+		    message.data[i + 2] == '\n')
+			return slice_sub(message, 0, i + 3);
+	}
+	return message;
+}
+
+static struct slice
+verdict_body(struct session *s)
+{
+	switch (s->request.verb) {
+	case SPAMD_PROCESS:
+		return rewrite_message(s->check);
+	case SPAMD_HEADERS:
+		return headers_only(rewrite_message(s->check));
+	case SPAMD_REPORT:
+		return report_text(s->check);
+	case SPAMD_REPORT_IFSPAM:
+		return s->check->is_spam ? report_text(s->check) : SLICE("");
+	case SPAMD_SYMBOLS: {
+		struct slice tests = tags_tests(s->check, false, SLICE(","));
+
+		if (slice_eq(tests, SLICE("none")))
+			tests = SLICE("");
+		return s->request.version < 1.3 ? arena_concat(s->arena, tests, SLICE("\r\n"))
+		                                : tests;
+	}
+	case SPAMD_NONE:
+	case SPAMD_CHECK:
+	case SPAMD_TELL:
+	case SPAMD_SKIP:
+	case SPAMD_PING:
+		break;
+	}
+	return SLICE("");
+}
+
+/* The exact framing of each version is what clients parse: see FIELD.md 0.1. */
+static void
+answer_verdict(struct session *s)
+{
+	enum spamd_verb verb = s->request.verb;
+	double version = s->request.version;
+	bool whole = verb == SPAMD_PROCESS || verb == SPAMD_HEADERS;
+	struct slice score = tags_score(s->check), required, body;
+	const char *word = s->check->is_spam ? "True" : "False";
+	struct strbuf out;
+
+	(void)tags_value(s->check, SLICE("REQD"), SLICE_NULL, false, &required);
+	if (verb == SPAMD_REPORT_IFSPAM)
+		word = s->check->is_spam ? "Yes" : "No";
+	scan_set_tag(&s->check->scan, SLICE("REMOTEHOSTNAME"), slice_from_cstr(s->peer_host));
+	scan_set_tag(&s->check->scan, SLICE("REMOTEHOSTADDR"), slice_from_cstr(s->peer_addr));
+	body = verdict_body(s);
+	if (body.data == NULL) {
+		unavailable(s, "no memory for the answer");
+		return;
+	}
+	strbuf_init(&out, s->arena, 0);
+	strbuf_printf(&out, "SPAMD/%s 0 EX_OK\r\n", whole && version < 1.2 ? "1.0" : "1.1");
+	if (verb != SPAMD_CHECK && (version >= 1.3 || (whole && version >= 1.2)))
+		strbuf_printf(&out, "Content-length: %zu\r\n", body.len);
+	if (!whole || version >= 1.3)
+		strbuf_printf(&out, "Spam: %s ; %.*s / %.*s\r\n", word, SLICE_FMT(score),
+		              SLICE_FMT(required));
+	if (!whole || version >= 1.2)
+		strbuf_add(&out, SLICE("\r\n"));
+	if (verb != SPAMD_CHECK)
+		strbuf_add(&out, body);
+	if (strbuf_is_bad(&out)) {
+		unavailable(s, "no memory for the answer");
+		return;
+	}
+	log_result(s, score, required);
+	answer(s, strbuf_slice(&out));
+}
+
+void
+session_step(struct session *s, int64_t now_ms)
+{
+	(void)now_ms;
+	if (check_run(s->check) == CHECK_DONE)
+		answer_verdict(s);
+}
+
+/* ---- reading ---- */
+
+/* Inflates the body; STATUS_LIMIT past the size cap. */
+static enum status
+inflate_body(struct session *s, struct slice body, const char **problem_r)
+{
+	z_stream z = {0};
+	size_t size = body.len * 4 + 4096, used = 0;
+	int rc = inflateInit(&z);
+
+	*problem_r = "zlib: inflateInit failed";
+	if (rc != Z_OK)
+		return STATUS_BAD;
+	z.next_in = (unsigned char *)(uintptr_t)body.data;
+	z.avail_in = (unsigned)body.len;
+	for (;;) {
+		unsigned char *grown = realloc(s->inflated, size);
+
+		if (grown == NULL)
+			break;
+		s->inflated = grown;
+		z.next_out = s->inflated + used;
+		z.avail_out = (unsigned)(size - used);
+		rc = inflate(&z, Z_NO_FLUSH);
+		used = size - z.avail_out;
+		if (rc == Z_STREAM_END || (rc != Z_OK && rc != Z_BUF_ERROR) || z.avail_out > 0 ||
+		    used >= MESSAGE_BYTES_MAX)
+			break;
+		size *= 2;
+	}
+	inflateEnd(&z);
+	if (rc != Z_STREAM_END) {
+		*problem_r = used >= MESSAGE_BYTES_MAX ? "zlib: message too large when inflated"
+		                                       : "zlib: failed to find end of zlib stream";
+		return STATUS_BAD;
+	}
+	s->message = slice_of(s->inflated, used);
+	return STATUS_OK;
+}
+
+static void
+begin_scan(struct session *s, struct slice body)
+{
+	struct check_options options = {.limit_ms = s->env->options->timeout_child_s * 1000};
+	const char *problem;
+
+	s->message = body;
+	if (s->request.compressed && inflate_body(s, body, &problem) != STATUS_OK) {
+		unavailable(s, problem);
+		return;
+	}
+	if (!take_arena(s)) {
+		s->state = SESSION_CLOSED;
+		return;
+	}
+	s->user =
+		s->request.has_user && s->request.user_len > 0
+			? log_quote(s->arena,
+	                            slice_of(s->in + s->request.user_at, s->request.user_len), 256)
+			: SLICE("(unknown)");
+	s->check = check_create(s->env->filter, s->arena, s->env->match, s->message, &options);
+	if (s->check == NULL) {
+		unavailable(s, "no memory for the message");
+		return;
+	}
+	log_begin(s);
+	s->state = SESSION_SCAN;
+	s->deadline_ms = INT64_MAX;
+}
+
+static void
+body_complete(struct session *s, size_t end)
+{
+	struct slice body = slice_of(s->in + s->request.parsed, end - s->request.parsed);
+	char text[160];
+
+	if (s->request.has_length && !s->request.compressed &&
+	    (s->request.length_is_empty || s->request.length != body.len)) {
+		if (s->request.length_is_empty)
+			snprintf(text, sizeof(text),
+			         "(Content-Length mismatch: Expected  bytes, got %zu bytes)",
+			         body.len);
+		else
+			snprintf(text, sizeof(text),
+			         "(Content-Length mismatch: Expected %llu bytes, got %zu bytes)",
+			         s->request.length, body.len);
+		protocol_error(s, text);
+		return;
+	}
+	begin_scan(s, body);
+}
+
+static void
+request_complete(struct session *s)
+{
+	switch (s->request.verb) {
+	case SPAMD_PING:
+		if (take_arena(s))
+			answer(s, SLICE("SPAMD/1.5 0 PONG\r\n"));
+		else
+			s->state = SESSION_CLOSED;
+		break;
+	case SPAMD_SKIP:
+		log_info(s->env->log, "spamd", "skipped large message in %3.1f seconds",
+		         (double)(clock_monotonic_us() - s->begun_us) / 1e6);
+		s->state = SESSION_CLOSED;
+		break;
+	case SPAMD_TELL:
+		unavailable(s, "TELL commands are not enabled, set the --allow-tell switch.");
+		break;
+	case SPAMD_NONE:
+	case SPAMD_CHECK:
+	case SPAMD_SYMBOLS:
+	case SPAMD_REPORT:
+	case SPAMD_REPORT_IFSPAM:
+	case SPAMD_PROCESS:
+	case SPAMD_HEADERS:
+		if (s->request.compressed && !s->request.has_length)
+			unavailable(s, "Compress requires Content-length header");
+		else
+			s->state = SESSION_BODY;
+		break;
+	}
+}
+
+static void
+advance(struct session *s, int64_t now_ms)
+{
+	struct slice received = slice_of(s->in, s->in_len);
+	struct error error;
+	enum status status;
+	size_t end;
+
+	if (s->state == SESSION_LINE || s->state == SESSION_HEADERS) {
+		bool had_line = s->request.has_line;
+
+		status = spamd_request_parse(&s->request, received, s->eof, &error);
+		if (!had_line && s->request.has_line) {
+			s->state = SESSION_HEADERS;
+			s->deadline_ms = s->env->options->timeout_child_s > 0
+			                         ? now_ms + s->env->options->timeout_child_s * 1000
+			                         : INT64_MAX;
+		}
+		if (status == STATUS_OK)
+			request_complete(s);
+		else if (status != STATUS_AGAIN)
+			protocol_error(s, error.text);
+	}
+	if (s->state != SESSION_BODY)
+		return;
+	status = spamd_request_body(&s->request, received, s->eof, &end);
+	if (status == STATUS_OK)
+		body_complete(s, end);
+	else if (s->in_len - s->request.parsed > MESSAGE_BYTES_MAX)
+		unavailable(s, "message too large");
+}
+
+/* An idle client holds four kilobytes; a big message doubles what it has. */
+static bool
+make_room(struct session *s)
+{
+	size_t size = s->in_size == 0 ? 4096 : s->in_size * 2;
+	unsigned char *grown;
+
+	if (s->in_size - s->in_len >= 2048)
+		return true;
+	grown = realloc(s->in, size);
+	if (grown == NULL)
+		return false;
+	s->in = grown;
+	s->in_size = size;
+	return true;
+}
+
+/* Reads what is there, at most READ_BYTES, so that one fast client cannot keep the others waiting.
+ */
+static void
+read_more(struct session *s, int64_t now_ms)
+{
+	size_t before = s->in_len;
+
+	while (!s->eof && s->in_len - before < READ_BYTES) {
+		ssize_t n;
+
+		if (!make_room(s)) {
+			unavailable(s, "no memory for the message");
+			return;
+		}
+		n = recv(s->fd, s->in + s->in_len, s->in_size - s->in_len, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0) {
+			s->state = SESSION_CLOSED;
+			return;
+		}
+		s->eof = n == 0;
+		s->in_len += (size_t)n;
+	}
+	if (s->in_len > before || s->eof)
+		advance(s, now_ms);
+}
+
+static void
+write_more(struct session *s)
+{
+	while (s->out_sent < s->out.len) {
+		ssize_t n = send(s->fd, s->out.data + s->out_sent, s->out.len - s->out_sent,
+		                 MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n < 0)
+			break;
+		s->out_sent += (size_t)n;
+	}
+	s->state = SESSION_CLOSED;
+}
+
+short
+session_events(const struct session *s)
+{
+	switch (s->state) {
+	case SESSION_LINE:
+	case SESSION_HEADERS:
+	case SESSION_BODY:
+		return POLLIN;
+	case SESSION_WRITE:
+		return POLLOUT;
+	case SESSION_SCAN:
+	case SESSION_CLOSED:
+		break;
+	}
+	return 0;
+}
+
+void
+session_ready(struct session *s, int64_t now_ms)
+{
+	if (s->state == SESSION_WRITE)
+		write_more(s);
+	else if (s->state != SESSION_SCAN && s->state != SESSION_CLOSED)
+		read_more(s, now_ms);
+	if (s->state == SESSION_WRITE)
+		write_more(s);
+}

@@ -1,0 +1,77 @@
+/*
+ * session.h - one client of spamd
+ *
+ * Owns: struct session, a state machine fed by the worker's loop:
+ *
+ *	LINE --request line--> HEADERS --empty line--> BODY --all bytes--> SCAN --verdict--> WRITE
+ *--written--> CLOSED
+ *	   \--PING, SKIP, errors------------------------------------------------> WRITE
+ *
+ * In SCAN session_step() does one step of the check; in the other states only bytes move.  Nothing
+ *here blocks.
+ */
+#ifndef WINNOW_SPAMD_SESSION_H
+#define WINNOW_SPAMD_SESSION_H
+
+#include "check/check.h"
+#include "net/spamd_request.h"
+#include "spamd/listener.h"
+#include "spamd/options.h"
+
+enum session_state {
+	SESSION_LINE,
+	SESSION_HEADERS,
+	SESSION_BODY,
+	SESSION_SCAN,
+	SESSION_WRITE,
+	SESSION_CLOSED
+};
+
+/* What all sessions of a worker share. */
+struct session_env {
+	const struct spamd_options *options;
+	const struct filter *filter;
+	const struct log *log;
+	struct match_scratch *match;
+	struct arena *spare[8]; /* arenas of finished messages, to be used again */
+	size_t spare_count;
+};
+
+struct session {
+	struct session_env *env;
+	int fd;
+	enum session_state state;
+	bool eof;
+
+	unsigned char *in; /* grows by what arrives */
+	size_t in_len, in_size;
+	struct spamd_request request;
+	struct slice message; /* the body, inflated */
+	unsigned char *inflated;
+
+	struct arena *arena;
+	struct check *check;
+	struct slice out;
+	size_t out_sent;
+
+	struct slice user;
+	char peer_host[64], peer_addr[64];
+	char peer_port[128]; /* path for Unix sockets */
+	struct slice message_id, resent_id;
+	int64_t begun_us, deadline_ms;
+};
+
+/* Takes over fd. NULL: no memory, fd is closed. */
+struct session *session_create(struct session_env *env, int fd, int64_t now_ms);
+void session_destroy(struct session **session);
+
+/* poll() events it waits for; 0 in SCAN. */
+short session_events(const struct session *session);
+/* Bytes can be read or written. */
+void session_ready(struct session *session, int64_t now_ms);
+/* One step of the scan (SCAN only). */
+void session_step(struct session *session, int64_t now_ms);
+/* The deadline passed. */
+void session_timeout(struct session *session);
+
+#endif

@@ -1,0 +1,312 @@
+/*
+ * worker.c - one poll loop over many clients
+ */
+#include "spamd/worker.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+
+enum {
+	SESSIONS_MAX = 4096,
+	FIXED_FDS = 1, /* the parent's pipe */
+	TRIM_BYTES =
+		8 * 1024 * 1024 /* a message larger than this gives its memory back to the host */
+};
+
+struct worker {
+	const struct worker_config *config;
+	struct session_env env;
+	struct session *sessions[SESSIONS_MAX];
+	size_t session_count, session_max;
+	size_t scanning, next_scan;
+	unsigned long served;
+	bool stopping;
+	bool accept_paused; /* out of descriptors until a session ends */
+	struct pollfd *fds;
+};
+
+static volatile sig_atomic_t stop_asked;
+
+static void
+on_stop(int signal_number)
+{
+	(void)signal_number;
+	stop_asked = 1;
+}
+
+/* ---- accepting ---- */
+
+static void
+describe_peer(struct session *s, const struct listener *listener,
+              const struct sockaddr_storage *addr, socklen_t len)
+{
+	if (listener->is_unix) {
+		snprintf(s->peer_host, sizeof(s->peer_host), "localhost");
+		snprintf(s->peer_addr, sizeof(s->peer_addr), "127.0.0.1");
+		snprintf(s->peer_port, sizeof(s->peer_port), "%.*s", SLICE_FMT(listener->name));
+		return;
+	}
+	if (getnameinfo((const struct sockaddr *)addr, len, s->peer_addr, sizeof(s->peer_addr),
+	                s->peer_port, sizeof(s->peer_port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		snprintf(s->peer_addr, sizeof(s->peer_addr), "unknown");
+	/* No name is looked up: a slow resolver would hold everybody. */
+	if (strcmp(s->peer_addr, "127.0.0.1") == 0 || strcmp(s->peer_addr, "::1") == 0)
+		snprintf(s->peer_host, sizeof(s->peer_host), "localhost");
+	else
+		snprintf(s->peer_host, sizeof(s->peer_host), "%s", s->peer_addr);
+}
+
+static bool
+is_allowed(struct worker *w, const struct listener *listener, struct session *s)
+{
+	struct slice addr = slice_from_cstr(s->peer_addr);
+
+	if (listener->is_unix) {
+		log_info(w->env.log, "spamd", "got connection over %s", s->peer_port);
+		return true;
+	}
+	if (netset_has_text(w->config->allowed,
+	                    slice_sub(addr, 0, slice_find_byte(addr, '%', 0)))) {
+		log_info(w->env.log, "spamd", "connection from %s [%s]:%s to port %u, fd %d",
+		         s->peer_host, s->peer_addr, s->peer_port, listener->port, listener->fd);
+		return true;
+	}
+	log_warn(w->env.log, "spamd", "unauthorized connection from %s [%s]:%s to port %u, fd %d",
+	         s->peer_host, s->peer_addr, s->peer_port, listener->port, listener->fd);
+	return false;
+}
+
+static void
+accept_one(struct worker *w, const struct listener *listener, int64_t now_ms)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	int fd =
+		accept4(listener->fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct session *s;
+
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			log_warn(w->env.log, "spamd", "accept: %s: waiting for a connection to end",
+			         strerror(errno));
+			w->accept_paused = true;
+		}
+		return;
+	}
+	s = session_create(&w->env, fd, now_ms);
+	if (s == NULL)
+		return;
+	describe_peer(s, listener, &addr, len);
+	if (!is_allowed(w, listener, s)) {
+		session_destroy(&s);
+		return;
+	}
+	w->sessions[w->session_count++] = s;
+	w->served++;
+	atomic_store(&w->config->slot->connections, (int)w->session_count);
+	/* Most clients have sent their request by now. */
+	session_ready(s, now_ms);
+}
+
+/* Oldest client that has not sent its request yet: makes room when the table is full. */
+static void
+drop_idle(struct worker *w)
+{
+	for (size_t i = 0; i < w->session_count; i++)
+		if (w->sessions[i]->state <= SESSION_BODY) {
+			w->sessions[i]->state = SESSION_CLOSED;
+			return;
+		}
+}
+
+static bool
+may_accept(const struct worker *w)
+{
+	return !w->stopping && !w->accept_paused &&
+	       w->scanning < (size_t)w->config->options->max_scans_per_child;
+}
+
+/* ---- the loop ---- */
+
+static void
+sweep(struct worker *w)
+{
+	size_t kept = 0, scanning = 0;
+	bool trim = false;
+
+	for (size_t i = 0; i < w->session_count; i++) {
+		struct session *s = w->sessions[i];
+
+		if (s->state == SESSION_CLOSED) {
+			trim |= s->in_size >= TRIM_BYTES;
+			session_destroy(&s);
+			w->accept_paused = false;
+			continue;
+		}
+		scanning += s->state == SESSION_SCAN;
+		w->sessions[kept++] = s;
+	}
+	w->session_count = kept;
+	w->scanning = scanning;
+	atomic_store(&w->config->slot->connections, (int)kept);
+	atomic_store(&w->config->slot->scans, (int)scanning);
+	if (trim)
+		malloc_trim(0);
+}
+
+static int
+poll_timeout(const struct worker *w, int64_t now_ms)
+{
+	int64_t nearest = now_ms + 60000;
+
+	if (w->scanning > 0)
+		return 0;
+	for (size_t i = 0; i < w->session_count; i++)
+		if (w->sessions[i]->deadline_ms < nearest)
+			nearest = w->sessions[i]->deadline_ms;
+	return nearest <= now_ms ? 0 : (int)(nearest - now_ms);
+}
+
+static size_t
+fill_fds(struct worker *w)
+{
+	const struct listener_set *listeners = w->config->listeners;
+	size_t n = 0;
+
+	w->fds[n++] = (struct pollfd){.fd = w->config->parent_pipe, .events = POLLIN};
+	for (size_t i = 0; i < listeners->items.count; i++)
+		w->fds[n++] = (struct pollfd){
+			.fd = may_accept(w) ? listeners->items.items[i].fd : -1, .events = POLLIN};
+	for (size_t i = 0; i < w->session_count; i++) {
+		short events = session_events(w->sessions[i]);
+
+		w->fds[n++] = (struct pollfd){.fd = events != 0 ? w->sessions[i]->fd : -1,
+		                              .events = events};
+	}
+	return n;
+}
+
+static void
+serve_ready(struct worker *w, int64_t now_ms)
+{
+	size_t listeners = w->config->listeners->items.count, count = w->session_count;
+	const struct pollfd *fds = w->fds + FIXED_FDS;
+
+	if (w->fds[0].revents != 0)
+		w->stopping = true; /* the parent is gone: finish what is in hand */
+	for (size_t i = 0; i < count; i++)
+		if (fds[listeners + i].revents != 0)
+			session_ready(w->sessions[i], now_ms);
+	for (size_t i = 0; i < listeners; i++) {
+		if (fds[i].revents == 0 || !may_accept(w))
+			continue;
+		if (w->session_count >= w->session_max) {
+			drop_idle(w);
+			continue;
+		}
+		accept_one(w, &w->config->listeners->items.items[i], now_ms);
+	}
+	for (size_t i = 0; i < w->session_count; i++)
+		if (w->sessions[i]->deadline_ms <= now_ms &&
+		    w->sessions[i]->state != SESSION_CLOSED)
+			session_timeout(w->sessions[i]);
+}
+
+/* Steps of scans, in turn, for some milliseconds at most. */
+static void
+scan_some(struct worker *w)
+{
+	int64_t until = clock_monotonic_us() + 5000;
+
+	while (w->scanning > 0 && clock_monotonic_us() < until) {
+		struct session *s = w->sessions[w->next_scan++ % w->session_count];
+
+		if (s->state != SESSION_SCAN)
+			continue;
+		session_step(s, 0);
+		if (s->state != SESSION_SCAN) {
+			w->scanning--;
+			session_ready(s, clock_monotonic_ms());
+		}
+	}
+}
+
+static bool
+is_used_up(const struct worker *w)
+{
+	long limit = w->config->options->max_conn_per_child;
+
+	return limit > 0 && w->served >= (unsigned long)limit;
+}
+
+static void
+loop(struct worker *w)
+{
+	while (!(w->stopping && w->session_count == 0)) {
+		int64_t now_ms = clock_monotonic_ms();
+		size_t n = fill_fds(w);
+		int ready = poll(w->fds, n, poll_timeout(w, now_ms));
+
+		now_ms = clock_monotonic_ms();
+		if (ready > 0 || w->scanning == 0)
+			serve_ready(w, now_ms);
+		sweep(w);
+		scan_some(w);
+		sweep(w);
+		if (stop_asked || is_used_up(w))
+			w->stopping = true;
+	}
+}
+
+static size_t
+session_limit(size_t fixed)
+{
+	struct rlimit limit;
+	size_t max = SESSIONS_MAX;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	    limit.rlim_cur < max + fixed + 32)
+		max = limit.rlim_cur > fixed + 40 ? (size_t)limit.rlim_cur - fixed - 32 : 8;
+	return max;
+}
+
+int
+worker_run(const struct worker_config *config)
+{
+	struct sigaction stop = {.sa_handler = on_stop};
+	struct worker *w = calloc(1, sizeof(*w));
+	size_t fixed = FIXED_FDS + config->listeners->items.count;
+
+	if (w == NULL)
+		return 1;
+	w->config = config;
+	w->session_max = session_limit(fixed);
+	w->fds = calloc(fixed + SESSIONS_MAX, sizeof(*w->fds));
+	w->env = (struct session_env){
+		.options = config->options, .filter = config->filter, .log = config->log};
+	w->env.match = match_scratch_create();
+	if (w->fds == NULL || w->env.match == NULL)
+		return 1;
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGHUP, &stop, NULL);
+	signal(SIGINT, SIG_IGN); /* the parent decides */
+	signal(SIGPIPE, SIG_IGN);
+	loop(w);
+	for (size_t i = 0; i < w->env.spare_count; i++)
+		arena_destroy(&w->env.spare[i]);
+	match_scratch_destroy(&w->env.match);
+	free(w->fds);
+	free(w);
+	return 0;
+}
