@@ -1376,6 +1376,9 @@ run(struct renderer *r, unsigned char *buf, size_t len)
 		html_parser_append(&parser, SLICE("</script>"));
 	if (!r->result->is_broken)
 		html_parser_finish(&parser);
+	/* Inside an ignored section the end of the document goes unheard too. */
+	if (parser.section == SECTION_IGNORE)
+		r->result->is_broken = true;
 }
 
 enum status

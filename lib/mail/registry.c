@@ -275,8 +275,10 @@ idn_to_ascii(struct arena *arena, struct slice name)
 	} else {
 		return arena_dup_lower(arena, name);
 	}
-	/* Beyond what a name may be long nothing can come out. */
-	text = input.len > 4096 || slice_has_byte(input, '\0') ? NULL : arena_cstr(arena, input);
+	/* A C string to libidn2: what is behind a NUL is lost, as in the reference.  Beyond what a
+	 * name may be long nothing can come out. */
+	input = slice_sub(input, 0, slice_find_byte(input, '\0', 0));
+	text = input.len > 4096 ? NULL : arena_cstr(arena, input);
 	if (text == NULL ||
 	    idn2_to_ascii_8z(text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
 		return name;

@@ -380,10 +380,13 @@ canon_idn(struct canon *c, struct parts *p)
 {
 	struct slice nhost = idn_to_ascii(c->arena, p->host);
 
-	if (slice_eq(nhost, arena_dup_lower(c->arena, p->host)))
-		return nhost;
+	/* The reference compares the octets of nhost with characters of the host. */
+	struct slice octets = nhost;
+
 	if (c->wide)
 		nhost = html_latin1_to_utf8(c->arena, nhost);
+	if (slice_eq(octets, nhost) && slice_eq(nhost, arena_dup_lower(c->arena, p->host)))
+		return nhost;
 	push_host(c, p, nhost, p->rest);
 	if (p->rest_noport.len > 0 && !slice_eq(p->rest_noport, SLICE("0")))
 		push_host(c, p, nhost, p->rest_noport);

@@ -503,20 +503,16 @@ print_html(struct arena *arena, const struct html_result *html)
 static void
 stage_html(struct message *m, const struct header_context *context)
 {
-	bool first = true;
-
 	(void)context;
 	(void)text_body(m);
 	fputs("\"parts\":[", stdout);
-	for (struct part *p = message_leaf_next(m, NULL); p != NULL; p = message_leaf_next(m, p)) {
-		const struct part_text *text = part_rendered(p);
-
-		if (text->html == NULL)
-			continue;
-		if (!first)
+	for (size_t i = 0; m->text != NULL && i < m->text->html.count; i++) {
+		if (i > 0)
 			putchar(',');
-		first = false;
-		print_html(m->arena, text->html);
+		if (m->text->html.items[i] == NULL)
+			fputs("null", stdout);
+		else
+			print_html(m->arena, m->text->html.items[i]);
 	}
 	putchar(']');
 	if (text_html(m) != NULL) {
