@@ -12,6 +12,8 @@ enum {
 	MERGE_CAP = 96,
 	TIMES_MAX = 30,
 	RUN_MIN = 5,
+	REDUCE_ABOVE = 64,
+	REDUCE_MARGIN = 2,
 	WIDTH_MAX = 1 << 24
 };
 
@@ -39,7 +41,8 @@ struct analysis {
 	struct arena *arena;
 	struct factor_classes *classes;
 	const struct pattern *pattern;
-	uint16_t *class_map; /* of pattern->classes, + 1 */
+	uint16_t *class_map;  /* of pattern->classes, + 1 */
+	struct factor *empty; /* shared by all sets of one empty factor */
 	bool spent;
 };
 
@@ -50,13 +53,13 @@ static void analyse(struct analysis *an, uint32_t n, struct info *out);
 static const char model_text[4][600] = {
 	/* Bytes about as often as they come, for each model; the rest is rare. */
 	"                  "
-        "eeeeeeeeeeeettttttttaaaaaaaooooooonnnnnniiiiiirrrrrrssssssllllhhhhddddccc"
+	"eeeeeeeeeeeettttttttaaaaaaaooooooonnnnnniiiiiirrrrrrssssssllllhhhhddddccc"
 	"uuummmppfffggyywwbbvkETAOINSRLHDCUMPFGYWBV..,,-::0012345//xj",
 	"             "
-        "\n\n\n\neeeeeeeettttttaaaaaooooonnnniiiirrrrsssslllhhhdddcccuummmppppffggyywwbbvk"
+	"\n\n\n\neeeeeeeettttttaaaaaooooonnnniiiirrrrsssslllhhhdddcccuummmppppffggyywwbbvk"
 	"ETAOINSRLHDCUMPFGBVW<<<<>>>>////==\"\"\"\"..,--::00112233445566778899;&_xj",
 	"           "
-        "\n\neeeeeettttaaaaoooonnniiiirrrrsssslllhhdddcccuummmmpppfggyywwbbvkETAOINSRLHDCUMPFG"
+	"\n\neeeeeettttaaaaoooonnniiiirrrrsssslllhhdddcccuummmmpppfggyywwbbvkETAOINSRLHDCUMPFG"
 	"BVW<>[]()@@......,,---:::;;==000111222333444555666777888999//__xj",
 	"eeeeettttttttaaaaoooonniiirrrsssslllhhhhddcccccuummmmppppppffggyyywwwwwbbvkETAOINSRLHDCUM"
 	"........//////::---==??&&%%00112233445566778899__xj",
@@ -171,9 +174,16 @@ set_new(struct analysis *an, size_t room)
 	return set;
 }
 
-/* The set of one empty factor. */
+/* The set of one empty factor; not to be written to. */
 static struct factor_set
 set_empty(struct analysis *an)
+{
+	return (struct factor_set){.items = an->empty, .count = 1};
+}
+
+/* A set of one empty factor of its own. */
+static struct factor_set
+set_one(struct analysis *an)
 {
 	struct factor_set set = set_new(an, 1);
 
@@ -509,9 +519,11 @@ add_cond(struct analysis *an, struct info *out, const struct factor_set *given)
 static void
 info_empty(struct analysis *an, struct info *out)
 {
-	memset(out, 0, sizeof(*out));
 	out->exact = out->tight = true;
 	out->pre = out->suf = set_empty(an);
+	out->conds = out->min = out->max = 0;
+	out->run_class = 0;
+	out->run_len = out->run_times = 0;
 }
 
 /* Anything at all. */
@@ -528,10 +540,12 @@ info_class(struct analysis *an, struct info *out, uint16_t cls)
 {
 	info_empty(an, out);
 	out->min = out->max = 1;
+	out->pre = set_one(an);
 	if (an->spent)
 		return;
 	if (byte_set_is_empty(&class_of(an->classes, cls)->set)) {
-		out->pre.count = out->suf.count = 0;
+		out->pre.count = 0;
+		out->suf = out->pre;
 		return;
 	}
 	out->pre.items[0].n = 1;
@@ -549,6 +563,7 @@ info_assert(struct analysis *an, struct info *out, enum pattern_assert what)
 		[PATTERN_KEEP] = 0,         [PATTERN_NO_WORD_EDGE] = FACTOR_NO_WORD};
 
 	info_empty(an, out);
+	out->pre = set_one(an);
 	if (an->spent)
 		return;
 	if (what == PATTERN_WORD_EDGE_U || what == PATTERN_NO_WORD_EDGE_U ||
@@ -690,17 +705,30 @@ total_count(const struct factor_set *const *sets, size_t count)
 	return total;
 }
 
+/* What is kept of a branch while the others are analysed. */
+struct branch {
+	struct factor_set pre;
+	struct factor_set suf;
+	struct factor_set best;
+	bool exact;
+	bool has_best;
+};
+
 static void
-alternatives_inexact(struct analysis *an, struct info *out, struct info *branches, size_t count,
+alternatives_inexact(struct analysis *an, struct info *out, struct branch *branches, size_t count,
                      const struct factor_set **sets)
 {
-	struct factor_set *best = arena_new_array(an->arena, struct factor_set, count);
-	bool all = best != NULL;
+	bool all = true;
 
 	out->exact = out->tight = false;
 	for (size_t i = 0; i < count && all; i++) {
-		all = best_set(an, &branches[i], &best[i]);
-		sets[i] = &best[i];
+		struct branch *b = &branches[i];
+		if (b->exact) {
+			b->best = b->pre;
+			b->has_best = set_p(an, &b->best) <= 0.3F && set_is_keyed(an, &b->best);
+		}
+		all = b->has_best;
+		sets[i] = &b->best;
 	}
 	if (all && total_count(sets, count) <= CAP_UNION) {
 		struct factor_set u = unite(an, sets, count);
@@ -716,9 +744,27 @@ alternatives_inexact(struct analysis *an, struct info *out, struct info *branche
 }
 
 static void
+analyse_branch(struct analysis *an, uint32_t n, struct info *out, struct branch *b)
+{
+	struct info x;
+
+	analyse(an, n, &x);
+	if (an->spent)
+		return;
+	out->tight = out->tight && x.tight;
+	out->min = x.min < out->min ? x.min : out->min;
+	out->max = x.max > out->max ? x.max : out->max;
+	b->pre = x.pre;
+	b->suf = x.suf;
+	b->exact = x.exact;
+	if (!x.exact)
+		b->has_best = best_set(an, &x, &b->best);
+}
+
+static void
 analyse_alternatives(struct analysis *an, const struct pattern_node *node, struct info *out)
 {
-	struct info *branches;
+	struct branch *branches;
 	const struct factor_set **sets;
 	size_t count = 0, i = 0;
 	bool exact = true;
@@ -726,7 +772,7 @@ analyse_alternatives(struct analysis *an, const struct pattern_node *node, struc
 	for (uint32_t c = node->child; c != 0; c = pattern_node(an->pattern, c)->next)
 		count++;
 	info_empty(an, out);
-	branches = arena_new_array(an->arena, struct info, count);
+	branches = arena_new_array(an->arena, struct branch, count);
 	sets = arena_new_array(an->arena, const struct factor_set *, count);
 	if (branches == NULL || sets == NULL) {
 		an->spent = true;
@@ -734,13 +780,10 @@ analyse_alternatives(struct analysis *an, const struct pattern_node *node, struc
 	}
 	out->min = WIDTH_MAX;
 	for (uint32_t c = node->child; c != 0; c = pattern_node(an->pattern, c)->next, i++) {
-		analyse(an, c, &branches[i]);
+		analyse_branch(an, c, out, &branches[i]);
 		if (an->spent)
 			return;
 		exact = exact && branches[i].exact;
-		out->tight = out->tight && branches[i].tight;
-		out->min = branches[i].min < out->min ? branches[i].min : out->min;
-		out->max = branches[i].max > out->max ? branches[i].max : out->max;
 		sets[i] = &branches[i].pre;
 	}
 	if (exact && total_count(sets, count) <= CAP) {
@@ -916,6 +959,7 @@ analyse_run(struct analysis *an, uint32_t *c, struct info *out)
 	struct factor *q;
 
 	info_empty(an, out);
+	out->pre = set_one(an);
 	if (an->spent)
 		return;
 	q = &out->pre.items[0];
@@ -1023,6 +1067,35 @@ repeated_p(const struct factor_set *set)
 	return q;
 }
 
+/*
+ * Large sets that PCRE2 confirms anyway: only the surroundings of each key, so that factors fall
+ * together.
+ */
+static struct factor_set
+reduce(struct analysis *an, const struct factor_set *set)
+{
+	struct factor_set out = set_new(an, set->count);
+
+	out.times = set->times;
+	if (an->spent)
+		return *set;
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct factor *q = &set->items[i];
+		struct factor *z = &out.items[out.count++];
+		struct factor_window w = factor_window(an->classes, q);
+		int b = w.at - REDUCE_MARGIN, e = w.at + w.len + REDUCE_MARGIN;
+
+		b = b < 0 ? 0 : b;
+		e = e > q->n ? q->n : e;
+		z->n = (uint8_t)(e - b);
+		memcpy(z->edge, q->edge + b, (size_t)(e - b) + 1);
+		memcpy(z->cls, q->cls + b, (size_t)(e - b) * sizeof(q->cls[0]));
+	}
+	set_unique(&out);
+	set_merge(an, &out);
+	return set_is_keyed(an, &out) ? out : *set;
+}
+
 static void
 choose_sets(struct analysis *an, struct factor_need *need, struct info *x)
 {
@@ -1047,7 +1120,9 @@ choose_sets(struct analysis *an, struct factor_need *need, struct info *x)
 			break;
 		used[best] = true;
 		chance *= repeated_p(&x->cond[best]) * TEXT_LENGTH;
-		need->sets[need->set_count++] = x->cond[best];
+		need->sets[need->set_count++] = x->cond[best].count > REDUCE_ABOVE
+		                                        ? reduce(an, &x->cond[best])
+		                                        : x->cond[best];
 	}
 	need->kind = need->set_count > 0 ? FACTOR_NEEDS : FACTOR_ALWAYS;
 }
@@ -1067,14 +1142,15 @@ void
 factor_analyse(struct factor_need *need, struct arena *arena, const struct pattern *pattern,
                struct factor_classes *classes, bool may_decide)
 {
-	struct analysis an = {arena, classes, pattern, NULL, false};
+	struct analysis an = {arena, classes, pattern, NULL, NULL, false};
 	struct info x;
 
 	memset(need, 0, sizeof(*need));
 	need->kind = FACTOR_ALWAYS;
 	need->max_len = UINT32_MAX;
 	an.class_map = arena_new_array(arena, uint16_t, pattern->classes.count + 1);
-	if (an.class_map == NULL || has_verb(pattern))
+	an.empty = arena_new(arena, struct factor);
+	if (an.class_map == NULL || an.empty == NULL || has_verb(pattern))
 		return;
 	analyse(&an, pattern->root, &x);
 	if (an.spent)

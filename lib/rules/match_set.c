@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "rules/automaton.h"
 #include "rules/match_table.h"
 
 /* How one rule is decided on a text, in short. */
@@ -22,6 +23,7 @@ struct match_rule {
 	unsigned rule;
 	unsigned flags;
 	unsigned maxhits;
+	struct automaton *automaton; /* asked before PCRE2, when there is one */
 	struct match_need need[FOR_COUNT];
 };
 
@@ -37,6 +39,7 @@ struct match_set {
 
 struct match_scratch {
 	struct regex_scratch *regex;
+	struct automaton_cache *automata;
 	struct match_seen seen;
 	uint32_t *head; /* per slot: first of its chain, + 1; zero between runs */
 	size_t head_count;
@@ -126,6 +129,8 @@ analyse_rule(struct match_set *set, size_t slot, int which, struct match_builder
 
 	factor_analyse(&need, temporary, pattern, match_builder_classes(builder), may_decide);
 	note_need(&rule->need[which], &need);
+	if (which == FOR_ASCII && (need.kind == FACTOR_NEEDS || need.kind == FACTOR_ALWAYS))
+		rule->automaton = automaton_create(set->arena, pattern);
 	return match_builder_add(builder, (uint32_t)slot, &need,
 	                         may_decide && (rule->flags & MATCH_NOSUBJECT) == 0);
 }
@@ -221,6 +226,9 @@ match_set_bytes(const struct match_set *set)
 	for (int i = 0; i < FOR_COUNT; i++)
 		if (set->table[i] != NULL)
 			bytes += match_table_bytes(set->table[i]);
+	for (size_t i = 0; i < set->rules.count; i++)
+		if (set->rules.items[i].automaton != NULL)
+			bytes += automaton_bytes(set->rules.items[i].automaton);
 	return bytes;
 }
 
@@ -230,8 +238,11 @@ match_set_describe(const struct match_set *set, size_t slot, struct arena *arena
 	static const char *const kinds[] = {"always", "needs", "exact", "never", "count"};
 	const struct match_need *n = set->rules.items[slot].need;
 
-	return arena_printf(arena, "%s/%s min %u run %u*%u", kinds[n[0].kind], kinds[n[1].kind],
-	                    n[0].min_len, n[0].run_len, n[0].run_times);
+	const struct automaton *a = set->rules.items[slot].automaton;
+
+	return arena_printf(arena, "%s/%s min %u run %u*%u steps %zu", kinds[n[0].kind],
+	                    kinds[n[1].kind], n[0].min_len, n[0].run_len, n[0].run_times,
+	                    a == NULL ? 0 : automaton_size(a));
 }
 
 struct slice
@@ -256,7 +267,8 @@ match_scratch_create(void)
 	if (scratch == NULL)
 		return NULL;
 	scratch->regex = regex_scratch_create();
-	if (scratch->regex == NULL)
+	scratch->automata = automaton_cache_create();
+	if (scratch->regex == NULL || scratch->automata == NULL)
 		match_scratch_destroy(&scratch);
 	return scratch;
 }
@@ -267,6 +279,7 @@ match_scratch_destroy(struct match_scratch **scratch)
 	if (*scratch == NULL)
 		return;
 	regex_scratch_destroy(&(*scratch)->regex);
+	automaton_cache_destroy(&(*scratch)->automata);
 	match_seen_free(&(*scratch)->seen);
 	free((*scratch)->head);
 	free((*scratch)->links);
@@ -580,6 +593,9 @@ decide_item(const struct match_run *run, struct decision *d, const struct match_
 		return;
 	}
 	if (need->run_len > 0 && !has_runs(need, match_table_class(table, need->run_class), text))
+		return;
+	if (rule->automaton != NULL &&
+	    !automaton_may_match(rule->automaton, run->scratch->automata, text))
 		return;
 	decide_by_pcre2(d, text, item);
 }

@@ -1,0 +1,711 @@
+#include "rules/automaton.h"
+
+#include <stdlib.h>
+
+enum {
+	PROGRAM_MAX = 150000,
+	PROGRAM_MIN = 150,  /* below, PCRE2 is as cheap */
+	COPY_STEPS = 50000, /* steps that the copies of one counted repeat may take */
+	COPIES_MAX = 64,
+	EXACT_STEPS = 0, /* optional copies up to this much are not made unbounded */
+	STATES_MAX = 6000,
+	POOL_MAX = 300000, /* members of all states of one automaton */
+	GIVE_UP_AFTER =
+		4, /* overflows close to one another before an automaton is no longer asked */
+	CLOSE_RUNS = 100,
+	TABLE_MIN = 64
+};
+
+enum op { OP_CLASS, OP_SPLIT, OP_JUMP, OP_BOL, OP_BOL_LINES, OP_ACCEPT };
+
+struct step {
+	uint8_t op;
+	uint16_t cls;
+	uint32_t to; /* SPLIT: the other way besides the next step; JUMP */
+};
+
+struct automaton {
+	struct step *steps;
+	uint32_t count;
+	struct byte_set *classes;
+	uint32_t class_count;
+	uint8_t map[256]; /* bytes that no class tells apart are one column */
+	uint8_t sample[256];
+	uint32_t columns;
+	bool has_lines; /* ^ under /m: a match may begin later though nothing is under way */
+};
+
+/* ---- compiling ---- */
+
+struct compiler {
+	struct arena *arena;
+	const struct pattern *pattern;
+	VEC(struct step) steps;
+	uint16_t any; /* class of all bytes */
+	bool failed;
+};
+
+static void compile(struct compiler *c, uint32_t n);
+
+static uint32_t
+add_step(struct compiler *c, enum op op, uint16_t cls)
+{
+	if (c->steps.count >= PROGRAM_MAX ||
+	    vec_push(c->arena, &c->steps, (struct step){(uint8_t)op, cls, 0}) == NULL) {
+		c->failed = true;
+		return 0;
+	}
+	return (uint32_t)c->steps.count - 1;
+}
+
+static void
+land(struct compiler *c, uint32_t step)
+{
+	if (!c->failed)
+		c->steps.items[step].to = (uint32_t)c->steps.count;
+}
+
+static void
+compile_alternatives(struct compiler *c, uint32_t first)
+{
+	VEC(uint32_t) jumps = {0};
+
+	for (uint32_t n = first; n != 0 && !c->failed; n = pattern_node(c->pattern, n)->next) {
+		bool last = pattern_node(c->pattern, n)->next == 0;
+		uint32_t split = last ? 0 : add_step(c, OP_SPLIT, 0), jump;
+
+		compile(c, n);
+		if (last)
+			break;
+		jump = add_step(c, OP_JUMP, 0);
+		if (vec_push(c->arena, &jumps, jump) == NULL)
+			c->failed = true;
+		land(c, split);
+	}
+	for (size_t i = 0; i < jumps.count; i++)
+		land(c, jumps.items[i]);
+}
+
+static void
+compile_star(struct compiler *c, uint32_t child)
+{
+	uint32_t split = add_step(c, OP_SPLIT, 0), jump;
+
+	compile(c, child);
+	jump = add_step(c, OP_JUMP, 0);
+	if (c->failed)
+		return;
+	c->steps.items[jump].to = split;
+	land(c, split);
+}
+
+static void
+compile_repeat(struct compiler *c, const struct pattern_node *node)
+{
+	uint32_t begin = (uint32_t)c->steps.count, size = 1, copies = 0, split;
+
+	for (; copies < node->min && !c->failed; copies++) {
+		if (copies > 0 && (copies >= COPIES_MAX || (copies + 1) * size > COPY_STEPS))
+			break;
+		compile(c, node->child);
+		if (copies == 0)
+			size = (uint32_t)c->steps.count - begin;
+		if (size == 0)
+			return;
+	}
+	if (node->max == copies || node->max == 0)
+		return;
+	if (copies == node->min && node->max != PATTERN_INFINITE &&
+	    (node->max - copies) * size <= (node->max - copies <= 3 ? 200 : EXACT_STEPS)) {
+		for (; copies < node->max && !c->failed; copies++) {
+			split = add_step(c, OP_SPLIT, 0);
+			compile(c, node->child);
+			land(c, split);
+		}
+		return;
+	}
+	compile_star(c, node->child);
+}
+
+static void
+compile_any(struct compiler *c)
+{
+	uint32_t split = add_step(c, OP_SPLIT, 0), jump;
+
+	add_step(c, OP_CLASS, c->any);
+	jump = add_step(c, OP_JUMP, 0);
+	if (c->failed)
+		return;
+	c->steps.items[jump].to = split;
+	land(c, split);
+}
+
+/* Characters are classes behind those of the pattern: 256 + 256 of them, with and without fold. */
+static uint16_t
+class_of_char(const struct compiler *c, const struct pattern_node *node)
+{
+	return (uint16_t)(c->pattern->classes.count + node->value + (node->fold != 0 ? 256U : 0));
+}
+
+static void
+compile(struct compiler *c, uint32_t n)
+{
+	const struct pattern_node *node = pattern_node(c->pattern, n);
+
+	if (c->failed)
+		return;
+	switch ((enum pattern_kind)node->kind) {
+	case PATTERN_EMPTY:
+		return;
+	case PATTERN_CHAR:
+		add_step(c, OP_CLASS, class_of_char(c, node));
+		return;
+	case PATTERN_CLASS:
+		add_step(c, OP_CLASS, node->value);
+		return;
+	case PATTERN_ASSERT:
+		if (node->value == PATTERN_BOL)
+			add_step(c, OP_BOL, 0);
+		else if (node->value == PATTERN_BOL_LINES)
+			add_step(c, OP_BOL_LINES, 0);
+		return;
+	case PATTERN_CAT:
+		for (uint32_t k = node->child; k != 0; k = pattern_node(c->pattern, k)->next)
+			compile(c, k);
+		return;
+	case PATTERN_ALT:
+		compile_alternatives(c, node->child);
+		return;
+	case PATTERN_GROUP:
+		if (node->value < PATTERN_AHEAD)
+			compile(c, node->child);
+		return;
+	case PATTERN_REPEAT:
+		compile_repeat(c, node);
+		return;
+	case PATTERN_RECURSE:
+	case PATTERN_COND:
+		compile_any(c);
+		return;
+	case PATTERN_BACKREF: /* would nearly always say maybe */
+	case PATTERN_VERB:
+		c->failed = true;
+		return;
+	}
+}
+
+/* Renumbers classes to those in use. */
+static bool
+collect_classes(struct automaton *a, struct compiler *c, struct arena *arena)
+{
+	size_t all = c->pattern->classes.count + 513;
+	uint16_t *number = arena_new_array(c->arena, uint16_t, all);
+	struct byte_set *sets = arena_new_array(c->arena, struct byte_set, all);
+
+	if (number == NULL || sets == NULL)
+		return false;
+	for (size_t i = 0; i < c->steps.count; i++) {
+		struct step *s = &c->steps.items[i];
+		size_t cls = s->cls;
+		struct byte_set *set;
+
+		if (s->op != OP_CLASS)
+			continue;
+		if (number[cls] == 0) {
+			set = &sets[a->class_count++];
+			number[cls] = (uint16_t)a->class_count;
+			if (cls < c->pattern->classes.count) {
+				*set = c->pattern->classes.items[cls];
+			} else if (cls == c->any) {
+				memset(set, 0xff, sizeof(*set));
+			} else {
+				size_t b = cls - c->pattern->classes.count;
+				byte_set_add(set, (unsigned)(b & 255));
+				if (b > 255)
+					byte_set_add(set,
+					             byte_other_case((unsigned char)b, BYTE_AA));
+			}
+		}
+		s->cls = (uint16_t)(number[cls] - 1);
+	}
+	a->classes = arena_new_array(arena, struct byte_set, a->class_count + 1);
+	if (a->classes != NULL)
+		memcpy(a->classes, sets, a->class_count * sizeof(*sets));
+	return a->classes != NULL;
+}
+
+/* Splits the bytes until no class holds only a part of a column. */
+static void
+make_columns(struct automaton *a)
+{
+	a->columns = 1;
+	for (uint32_t k = 0; k <= a->class_count && a->columns < 256; k++) {
+		struct byte_set newline = {{1U << '\n'}};
+		const struct byte_set *set = k < a->class_count ? &a->classes[k] : &newline;
+		uint16_t inside[256];
+		uint32_t total[256] = {0}, in[256] = {0}, before = a->columns;
+
+		for (unsigned b = 0; b < 256; b++) {
+			total[a->map[b]]++;
+			in[a->map[b]] += byte_set_has(set, b);
+		}
+		for (uint32_t col = 0; col < before; col++)
+			inside[col] = (uint16_t)(in[col] > 0 && in[col] < total[col] ? a->columns++
+			                                                             : col);
+		for (unsigned b = 0; b < 256; b++)
+			if (byte_set_has(set, b))
+				a->map[b] = (uint8_t)inside[a->map[b]];
+	}
+	for (unsigned b = 256; b-- > 0;)
+		a->sample[a->map[b]] = (uint8_t)b;
+}
+
+struct automaton *
+automaton_create(struct arena *arena, const struct pattern *pattern)
+{
+	struct compiler c = {.arena = pattern->arena, .pattern = pattern};
+	struct automaton *a;
+	unsigned min, max;
+
+	pattern_width(pattern, pattern->root, &min, &max);
+	if (min == 0 || pattern->classes.count > 60000)
+		return NULL;
+	c.any = (uint16_t)(pattern->classes.count + 512);
+	compile(&c, pattern->root);
+	add_step(&c, OP_ACCEPT, 0);
+	a = c.failed || c.steps.count < PROGRAM_MIN ? NULL : arena_new(arena, struct automaton);
+	if (a == NULL || !collect_classes(a, &c, arena))
+		return NULL;
+	a->count = (uint32_t)c.steps.count;
+	a->steps = arena_new_array(arena, struct step, a->count);
+	if (a->steps == NULL)
+		return NULL;
+	memcpy(a->steps, c.steps.items, a->count * sizeof(*a->steps));
+	for (uint32_t i = 0; i < a->count; i++)
+		a->has_lines |= a->steps[i].op == OP_BOL_LINES;
+	make_columns(a);
+	return a;
+}
+
+size_t
+automaton_size(const struct automaton *a)
+{
+	return a->count;
+}
+
+size_t
+automaton_bytes(const struct automaton *a)
+{
+	return sizeof(*a) + a->count * sizeof(*a->steps) + a->class_count * sizeof(*a->classes);
+}
+
+/* ---- states ---- */
+
+enum { GO_UNKNOWN = 0, GO_ACCEPT = 1, GO_DEAD = 2, GO_STATE = 3 };
+
+struct state {
+	uint32_t first; /* in pool */
+	uint32_t count;
+	uint32_t hash;
+};
+
+/* What one automaton has met so far. */
+struct table {
+	const struct automaton *automaton;
+	uint16_t *go; /* states x columns */
+	struct state *states;
+	uint32_t state_count;
+	uint32_t state_size;
+	uint32_t *pool;
+	uint32_t pool_count;
+	uint32_t pool_size;
+	uint16_t *slots; /* hash of states, + 1 */
+	uint32_t slot_count;
+	uint32_t overflows;
+	uint32_t runs; /* since the last of them */
+	/* What a match that begins at this byte waits for: not stored in each state. */
+	uint32_t *start;
+	uint32_t start_count;
+	bool start_accepts;
+};
+
+struct automaton_cache {
+	struct table **tables; /* by address of the automaton */
+	size_t table_count;
+	size_t table_size;
+	uint32_t *mark;
+	uint32_t *list;
+	uint32_t *stack;
+	uint32_t size;
+	uint32_t generation;
+};
+
+struct automaton_cache *
+automaton_cache_create(void)
+{
+	struct automaton_cache *cache = calloc(1, sizeof(*cache));
+
+	return cache;
+}
+
+static void
+free_table(struct table *t)
+{
+	free(t->go);
+	free(t->states);
+	free(t->pool);
+	free(t->slots);
+	free(t->start);
+	free(t);
+}
+
+void
+automaton_cache_destroy(struct automaton_cache **cache)
+{
+	struct automaton_cache *c = *cache;
+
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < c->table_size; i++)
+		if (c->tables[i] != NULL)
+			free_table(c->tables[i]);
+	free(c->tables);
+	free(c->mark);
+	free(c->list);
+	free(c->stack);
+	free(c);
+	*cache = NULL;
+}
+
+static size_t
+slot_of(const struct automaton_cache *cache, const struct automaton *a)
+{
+	size_t at = ((uintptr_t)a >> 4) * 0x9e3779b97f4a7c15U >> 20 & (cache->table_size - 1);
+
+	while (cache->tables[at] != NULL && cache->tables[at]->automaton != a)
+		at = (at + 1) & (cache->table_size - 1);
+	return at;
+}
+
+static bool
+grow_tables(struct automaton_cache *cache)
+{
+	struct table **old = cache->tables;
+	size_t old_size = cache->table_size;
+
+	cache->table_size = old_size > 0 ? old_size * 2 : TABLE_MIN;
+	cache->tables = calloc(cache->table_size, sizeof(*cache->tables));
+	if (cache->tables == NULL) {
+		cache->tables = old;
+		cache->table_size = old_size;
+		return false;
+	}
+	for (size_t i = 0; i < old_size; i++)
+		if (old[i] != NULL)
+			cache->tables[slot_of(cache, old[i]->automaton)] = old[i];
+	free(old);
+	return true;
+}
+
+static bool
+grow_scratch(struct automaton_cache *cache, uint32_t count)
+{
+	if (cache->size >= count)
+		return true;
+	free(cache->mark);
+	free(cache->list);
+	free(cache->stack);
+	cache->mark = calloc(count, sizeof(uint32_t));
+	cache->list = calloc(count, sizeof(uint32_t));
+	cache->stack = calloc((size_t)count * 2, sizeof(uint32_t));
+	cache->size =
+		cache->mark != NULL && cache->list != NULL && cache->stack != NULL ? count : 0;
+	cache->generation = 0;
+	return cache->size > 0;
+}
+
+static struct table *
+table_for(struct automaton_cache *cache, const struct automaton *a)
+{
+	struct table *t;
+	size_t at;
+
+	if (cache->table_count * 2 >= cache->table_size && !grow_tables(cache))
+		return NULL;
+	at = slot_of(cache, a);
+	if (cache->tables[at] != NULL)
+		return cache->tables[at];
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return NULL;
+	t->automaton = a;
+	t->slot_count = 256;
+	t->slots = calloc(t->slot_count, sizeof(*t->slots));
+	if (t->slots == NULL) {
+		free(t);
+		return NULL;
+	}
+	cache->tables[at] = t;
+	cache->table_count++;
+	return t;
+}
+
+/* Everything reachable from `pc` without a byte, into cache->list; true: accepts. */
+static bool
+close_over(struct automaton_cache *cache, const struct automaton *a, uint32_t pc, bool at_start,
+           bool after_newline, uint32_t *count)
+{
+	uint32_t depth = 0;
+	bool accepts = false;
+
+	cache->stack[depth++] = pc;
+	while (depth > 0) {
+		const struct step *s;
+
+		pc = cache->stack[--depth];
+		if (cache->mark[pc] == cache->generation)
+			continue;
+		cache->mark[pc] = cache->generation;
+		s = &a->steps[pc];
+		switch ((enum op)s->op) {
+		case OP_CLASS:
+			cache->list[(*count)++] = pc;
+			break;
+		case OP_SPLIT:
+			cache->stack[depth++] = s->to;
+			cache->stack[depth++] = pc + 1;
+			break;
+		case OP_JUMP:
+			cache->stack[depth++] = s->to;
+			break;
+		case OP_BOL:
+			if (at_start)
+				cache->stack[depth++] = pc + 1;
+			break;
+		case OP_BOL_LINES:
+			if (at_start || after_newline)
+				cache->stack[depth++] = pc + 1;
+			break;
+		case OP_ACCEPT:
+			accepts = true;
+			break;
+		}
+	}
+	return accepts;
+}
+
+static int
+compare_pcs(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+forget(struct table *t)
+{
+	t->state_count = t->pool_count = 0;
+	memset(t->slots, 0, t->slot_count * sizeof(*t->slots));
+}
+
+static bool
+table_room(struct table *t, uint32_t members)
+{
+	uint32_t columns = t->automaton->columns;
+
+	if (t->state_count >= STATES_MAX || t->pool_count + members > POOL_MAX)
+		return false;
+	if (t->state_count == t->state_size) {
+		uint32_t size = t->state_size * 2 + 16;
+		struct state *states = realloc(t->states, size * sizeof(*states));
+		uint16_t *go;
+		if (states == NULL)
+			return false;
+		t->states = states;
+		go = realloc(t->go, (size_t)size * columns * sizeof(*go));
+		if (go == NULL)
+			return false;
+		t->go = go;
+		t->state_size = size;
+	}
+	if (t->pool_count + members > t->pool_size) {
+		uint32_t size = (t->pool_count + members) * 2 + 64;
+		uint32_t *pool = realloc(t->pool, size * sizeof(*pool));
+		if (pool == NULL)
+			return false;
+		t->pool = pool;
+		t->pool_size = size;
+	}
+	return true;
+}
+
+static bool
+grow_slots(struct table *t)
+{
+	uint32_t count = t->slot_count * 2;
+	uint16_t *slots = calloc(count, sizeof(*slots));
+
+	if (slots == NULL)
+		return false;
+	for (uint32_t i = 0; i < t->state_count; i++) {
+		uint32_t at = t->states[i].hash & (count - 1);
+		while (slots[at] != 0)
+			at = (at + 1) & (count - 1);
+		slots[at] = (uint16_t)(i + 1);
+	}
+	free(t->slots);
+	t->slots = slots;
+	t->slot_count = count;
+	return true;
+}
+
+/* The state of the members in `list`: known, new, or GO_UNKNOWN when there is no room. */
+static uint16_t
+intern_state(struct table *t, uint32_t *list, uint32_t count)
+{
+	uint32_t hash = 2166136261U, at;
+	struct state *s;
+
+	if (count == 0 && !t->automaton->has_lines && t->start_count == 0)
+		return GO_DEAD;
+	qsort(list, count, sizeof(*list), compare_pcs);
+	for (uint32_t i = 0; i < count; i++)
+		hash = (hash ^ list[i]) * 16777619U;
+	hash ^= hash >> 15;
+	if (t->state_count * 2 >= t->slot_count && !grow_slots(t))
+		return GO_UNKNOWN;
+	for (at = hash & (t->slot_count - 1); t->slots[at] != 0;
+	     at = (at + 1) & (t->slot_count - 1)) {
+		s = &t->states[t->slots[at] - 1];
+		if (s->hash == hash && s->count == count &&
+		    (count == 0 || memcmp(t->pool + s->first, list, count * sizeof(*list)) == 0))
+			return (uint16_t)(t->slots[at] - 1 + GO_STATE);
+	}
+	if (!table_room(t, count))
+		return GO_UNKNOWN;
+	s = &t->states[t->state_count];
+	*s = (struct state){t->pool_count, count, hash};
+	if (count > 0)
+		memcpy(t->pool + t->pool_count, list, count * sizeof(*list));
+	t->pool_count += count;
+	memset(t->go + (size_t)t->state_count * t->automaton->columns, 0,
+	       t->automaton->columns * sizeof(*t->go));
+	t->slots[at] = (uint16_t)++t->state_count;
+	return (uint16_t)(t->state_count - 1 + GO_STATE);
+}
+
+static void
+next_generation(struct automaton_cache *cache)
+{
+	if (++cache->generation == 0) {
+		memset(cache->mark, 0, cache->size * sizeof(*cache->mark));
+		cache->generation = 1;
+	}
+}
+
+/* The members of a match that begins in the middle, once for the table. false: no memory. */
+static bool
+prepare_start(struct automaton_cache *cache, struct table *t)
+{
+	if (t->start != NULL)
+		return true;
+	next_generation(cache);
+	/* With ^ under /m it depends on the byte before: find_step asks each time. */
+	if (!t->automaton->has_lines)
+		t->start_accepts =
+			close_over(cache, t->automaton, 0, false, false, &t->start_count);
+	t->start = malloc(((size_t)t->start_count + 1) * sizeof(*t->start));
+	if (t->start != NULL && t->start_count > 0)
+		memcpy(t->start, cache->list, t->start_count * sizeof(*t->start));
+	return t->start != NULL;
+}
+
+/* Marks what every state has anyway, so that it is not listed again. */
+static bool
+begin_closure(struct automaton_cache *cache, struct table *t, bool newline, uint32_t *count)
+{
+	next_generation(cache);
+	*count = 0;
+	if (t->automaton->has_lines)
+		return close_over(cache, t->automaton, 0, false, newline, count);
+	for (uint32_t i = 0; i < t->start_count; i++)
+		cache->mark[t->start[i]] = cache->generation;
+	return t->start_accepts;
+}
+
+static uint16_t
+start_state(struct automaton_cache *cache, struct table *t)
+{
+	uint32_t count = 0;
+
+	if (t->state_count > 0)
+		return GO_STATE; /* it is always the first one made */
+	if (begin_closure(cache, t, true, &count))
+		return GO_ACCEPT;
+	/* Only what is marked as a member is left out: the way to it is walked again. */
+	if (close_over(cache, t->automaton, 0, true, true, &count))
+		return GO_ACCEPT;
+	return intern_state(t, cache->list, count);
+}
+
+static bool
+step_members(struct automaton_cache *cache, const struct automaton *a, const uint32_t *members,
+             uint32_t n, unsigned char byte, uint32_t *count)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (byte_set_has(&a->classes[a->steps[members[i]].cls], byte) &&
+		    close_over(cache, a, members[i] + 1, false, byte == '\n', count))
+			return true;
+	return false;
+}
+
+/* Where `state` goes with the bytes of a column; remembers it. */
+static uint16_t
+find_step(struct automaton_cache *cache, struct table *t, uint32_t state, uint32_t column)
+{
+	const struct automaton *a = t->automaton;
+	unsigned char byte = a->sample[column];
+	const struct state s = t->states[state];
+	uint32_t count = 0;
+	uint16_t go;
+
+	/* A match may begin at every byte. */
+	if (begin_closure(cache, t, byte == '\n', &count) ||
+	    step_members(cache, a, t->start, t->start_count, byte, &count) ||
+	    step_members(cache, a, t->pool + s.first, s.count, byte, &count))
+		go = GO_ACCEPT;
+	else
+		go = intern_state(t, cache->list, count);
+	if (go != GO_UNKNOWN)
+		t->go[(size_t)state * a->columns + column] = go;
+	return go;
+}
+
+bool
+automaton_may_match(const struct automaton *a, struct automaton_cache *cache, struct slice text)
+{
+	struct table *t = table_for(cache, a);
+	uint16_t state;
+
+	if (t == NULL || t->overflows >= GIVE_UP_AFTER || !grow_scratch(cache, a->count) ||
+	    !prepare_start(cache, t))
+		return true;
+	t->runs++;
+	state = start_state(cache, t);
+	for (size_t i = 0; i < text.len && state >= GO_STATE; i++) {
+		uint32_t column = a->map[text.data[i]];
+		uint32_t from = (uint32_t)state - GO_STATE;
+
+		state = t->go[(size_t)from * a->columns + column];
+		if (state == GO_UNKNOWN)
+			state = find_step(cache, t, from, column);
+	}
+	if (state == GO_UNKNOWN) {
+		t->overflows = t->runs < CLOSE_RUNS ? t->overflows + 1 : 0;
+		t->runs = 0;
+		forget(t);
+		return true;
+	}
+	return state == GO_ACCEPT;
+}

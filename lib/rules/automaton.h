@@ -1,0 +1,33 @@
+/*
+ * automaton.h - a pattern made weaker, run as a lazy automaton
+ *
+ * Owns: struct automaton (a program of byte classes and jumps; read-only, shared) and struct
+ * automaton_cache (states met so far; one set a worker).
+ * Data: pattern.h tree -> program -> match_set.c, between the factors and PCRE2.
+ * The program accepts every text that the pattern matches and some more: look-around, \b and $
+ * count as true, recursion as anything, long counted repeats as unbounded.  "No" is therefore sure,
+ * "maybe" goes to PCRE2.  One table step a byte, whatever the pattern: what the large alternations
+ * of replace_tags cost PCRE2 at every position of a paragraph is gone.
+ */
+#ifndef WINNOW_RULES_AUTOMATON_H
+#define WINNOW_RULES_AUTOMATON_H
+
+#include "rules/pattern.h"
+
+struct automaton;
+struct automaton_cache;
+
+/* NULL: not worth it (small, matches the empty text, back references, verbs) or no memory. */
+struct automaton *automaton_create(struct arena *arena, const struct pattern *pattern);
+size_t automaton_size(const struct automaton *automaton); /* steps of its program */
+size_t automaton_bytes(const struct automaton *automaton);
+
+/* NULL: no memory. */
+struct automaton_cache *automaton_cache_create(void);
+void automaton_cache_destroy(struct automaton_cache **cache);
+
+/* The cache must not outlive the automata it was used with. */
+bool automaton_may_match(const struct automaton *automaton, struct automaton_cache *cache,
+                         struct slice text);
+
+#endif

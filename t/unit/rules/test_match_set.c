@@ -1,0 +1,190 @@
+/*
+ * test_match_set.c - the prefilter never changes a result
+ *
+ * All patterns of t/vectors/regex.jsonl over all its subjects, one by one and all together, with
+ * tables and without; and the flags of rules.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "rules/match_set.h"
+#include "t/vectors/jsonl.h"
+#include "util/vec.h"
+
+struct world {
+	struct arena *arena;
+	struct match_set *set;
+	slice_vec subjects;
+	size_t rules;
+};
+
+static void
+collect(struct arena *row_arena, const struct json *json, void *ctx)
+{
+	static const unsigned flags[] = {0, MATCH_MULTIPLE, 0, MATCH_NOSUBJECT,
+	                                 MATCH_MULTIPLE | MATCH_NOSUBJECT};
+	struct world *w = ctx;
+	struct slice compiled = json_string(json, "compiled");
+	const struct json *list = json_get(json, "subjects");
+	struct error error;
+	struct regex *regex;
+
+	(void)row_arena;
+	if (compiled.data == NULL)
+		return;
+	regex = regex_create(w->arena, compiled, 0, &error);
+	assert_non_null(regex);
+	match_set_add(w->set, (unsigned)w->rules, regex, flags[w->rules % 5],
+	              w->rules % 3 == 0 ? 4 : 0);
+	w->rules++;
+	for (const struct json *s = list == NULL ? NULL : list->child; s != NULL; s = s->next) {
+		struct slice text = arena_dup(w->arena, json_string(s, "text"));
+		assert_non_null(text.data);
+		vec_push(w->arena, &w->subjects, text);
+	}
+}
+
+static unsigned
+compare(const struct world *w, struct match_scratch *scratch, const struct slice *items,
+        size_t count)
+{
+	struct arena *arena = arena_create(0);
+	struct match_run *fast = match_run_create(arena, w->set, scratch, items, count, 0);
+	struct match_run *plain =
+		match_run_create(arena, w->set, scratch, items, count, MATCH_RUN_ALL);
+	unsigned bad = 0;
+
+	for (size_t s = 0; s < match_set_count(w->set); s++) {
+		struct match_hit a, b;
+		match_run_rule(fast, s, &a);
+		match_run_rule(plain, s, &b);
+		match_run_locate(fast, s, &a);
+		match_run_locate(plain, s, &b);
+		if (a.count == b.count &&
+		    (a.count == 0 ||
+		     (a.item == b.item && a.at.start == b.at.start && a.at.end == b.at.end)))
+			continue;
+		if (bad++ < 10)
+			print_message("# %.*s: %u with the prefilter, %u without\n",
+			              SLICE_FMT(regex_text(match_set_regex(w->set, s))), a.count,
+			              b.count);
+	}
+	arena_destroy(&arena);
+	return bad;
+}
+
+static void
+test_vectors(void **state)
+{
+	struct world w = {.arena = arena_create(0)};
+	struct match_scratch *scratch = match_scratch_create();
+	struct error error;
+	unsigned bad = 0;
+
+	(void)state;
+	w.set = match_set_create(w.arena);
+	assert_int_equal(jsonl_each(VECTORS "/regex.jsonl", collect, &w), 834);
+	assert_int_equal(match_set_build(w.set, MATCH_BUILD_TABLES | MATCH_BUILD_OTHER, &error),
+	                 STATUS_OK);
+	for (size_t i = 0; i < w.subjects.count; i += 3)
+		bad += compare(&w, scratch, &w.subjects.items[i], 1);
+	for (size_t i = 0; i + 40 < w.subjects.count; i += 40)
+		bad += compare(&w, scratch, &w.subjects.items[i], 40);
+	print_message("# %zu patterns, %zu texts, %u differ\n", w.rules, w.subjects.count, bad);
+	match_scratch_destroy(&scratch);
+	arena_destroy(&w.arena);
+	assert_int_equal(bad, 0);
+}
+
+struct seen {
+	struct slice value[8];
+	size_t count;
+};
+
+static void
+take_capture(void *ctx, struct slice name, struct slice value)
+{
+	struct seen *seen = ctx;
+
+	assert_true(slice_eq(name, SLICE("WHO")));
+	seen->value[seen->count++] = value;
+}
+
+static size_t
+give_values(void *ctx, struct slice name, const struct slice **values_r)
+{
+	static const struct slice values[] = {{(const unsigned char *)"a.b", 3},
+	                                      {(const unsigned char *)"c", 1}};
+
+	*values_r = values;
+	return ctx != NULL && slice_eq(name, SLICE("WHO")) ? 2 : 0;
+}
+
+static void
+test_captures_and_templates(void **state)
+{
+	struct arena *arena = arena_create(0);
+	struct match_scratch *scratch = match_scratch_create();
+	struct match_set *set = match_set_create(arena);
+	struct error error;
+	struct slice items[] = {SLICE("to joe@x and ann@x"), SLICE("to bob@x")};
+	struct regex *who = regex_create_rule(arena, SLICE("/(?<WHO>\\w+)@/"), 0, &error), *made;
+	struct regex *mold =
+		regex_create_rule(arena, SLICE("/^x%{WHO}$/i"), REGEX_TEMPLATES, &error);
+	struct match_run *run;
+	struct match_hit hit;
+	struct seen seen = {.count = 0};
+
+	(void)state;
+	assert_true(regex_sets_tags(who));
+	assert_int_equal(regex_template_count(mold), 1);
+	assert_int_equal(match_set_add(set, 7, who, MATCH_MULTIPLE | MATCH_CAPTURES, 2), 0);
+	assert_int_equal(match_set_build(set, MATCH_BUILD_TABLES, &error), STATUS_OK);
+	assert_int_equal(match_set_rule(set, 0), 7);
+	run = match_run_create(arena, set, scratch, items, 2, 0);
+	assert_int_equal(match_run_next(run, NULL, 0), 0);
+	assert_int_equal(match_run_captures(run, 0, take_capture, &seen, &hit), 2);
+	assert_int_equal(seen.count, 2);
+	assert_true(slice_eq(seen.value[1], SLICE("ann")));
+	assert_int_equal(regex_instantiate(mold, arena, give_values, NULL, &made, &error),
+	                 STATUS_NONE);
+	assert_int_equal(regex_instantiate(mold, arena, give_values, &seen, &made, &error),
+	                 STATUS_OK);
+	assert_true(regex_is_match(made, match_scratch_regex(scratch), SLICE("XA.B")));
+	assert_true(regex_is_match(made, match_scratch_regex(scratch), SLICE("xc")));
+	assert_false(regex_is_match(made, match_scratch_regex(scratch), SLICE("xaxb")));
+	match_scratch_destroy(&scratch);
+	arena_destroy(&arena);
+}
+
+static void
+test_limit(void **state)
+{
+	struct arena *arena = arena_create(0);
+	struct regex_scratch *scratch = regex_scratch_create();
+	struct error error;
+	struct regex *regex = regex_create_rule(arena, SLICE("/^(?:a+)+(?<!x)$/"), 0, &error);
+
+	(void)state;
+	regex_scratch_set_limits(scratch, 10000, 0, 0);
+	assert_int_equal(
+		regex_match(regex, scratch, SLICE("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"), 0, 0),
+		REGEX_LIMIT);
+	regex_scratch_destroy(&scratch);
+	arena_destroy(&arena);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors),
+	                                   cmocka_unit_test(test_captures_and_templates),
+	                                   cmocka_unit_test(test_limit)};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
