@@ -312,7 +312,7 @@ struct state {
 /* What one automaton has met so far. */
 struct table {
 	const struct automaton *automaton;
-	uint16_t *go; /* states x columns */
+	uint32_t *go; /* states x columns: GO_STATE + row of the next state, times columns */
 	struct state *states;
 	uint32_t state_count;
 	uint32_t state_size;
@@ -327,6 +327,9 @@ struct table {
 	uint32_t *start;
 	uint32_t start_count;
 	bool start_accepts;
+	/* The state in which nothing is under way, and the bytes that leave it so. */
+	uint32_t idle;
+	bool stays[256];
 };
 
 struct automaton_cache {
@@ -506,6 +509,8 @@ static void
 forget(struct table *t)
 {
 	t->state_count = t->pool_count = 0;
+	t->idle = 0;
+	memset(t->stays, 0, sizeof(t->stays));
 	memset(t->slots, 0, t->slot_count * sizeof(*t->slots));
 }
 
@@ -519,7 +524,7 @@ table_room(struct table *t, uint32_t members)
 	if (t->state_count == t->state_size) {
 		uint32_t size = t->state_size * 2 + 16;
 		struct state *states = realloc(t->states, size * sizeof(*states));
-		uint16_t *go;
+		uint32_t *go;
 		if (states == NULL)
 			return false;
 		t->states = states;
@@ -561,7 +566,7 @@ grow_slots(struct table *t)
 }
 
 /* The state of the members in `list`: known, new, or GO_UNKNOWN when there is no room. */
-static uint16_t
+static uint32_t
 intern_state(struct table *t, uint32_t *list, uint32_t count)
 {
 	uint32_t hash = 2166136261U, at;
@@ -580,7 +585,7 @@ intern_state(struct table *t, uint32_t *list, uint32_t count)
 		s = &t->states[t->slots[at] - 1];
 		if (s->hash == hash && s->count == count &&
 		    (count == 0 || memcmp(t->pool + s->first, list, count * sizeof(*list)) == 0))
-			return (uint16_t)(t->slots[at] - 1 + GO_STATE);
+			return (t->slots[at] - 1U) * t->automaton->columns + GO_STATE;
 	}
 	if (!table_room(t, count))
 		return GO_UNKNOWN;
@@ -592,7 +597,10 @@ intern_state(struct table *t, uint32_t *list, uint32_t count)
 	memset(t->go + (size_t)t->state_count * t->automaton->columns, 0,
 	       t->automaton->columns * sizeof(*t->go));
 	t->slots[at] = (uint16_t)++t->state_count;
-	return (uint16_t)(t->state_count - 1 + GO_STATE);
+	at = (t->state_count - 1) * t->automaton->columns + GO_STATE;
+	if (count == 0)
+		t->idle = at;
+	return at;
 }
 
 static void
@@ -634,7 +642,7 @@ begin_closure(struct automaton_cache *cache, struct table *t, bool newline, uint
 	return t->start_accepts;
 }
 
-static uint16_t
+static uint32_t
 start_state(struct automaton_cache *cache, struct table *t)
 {
 	uint32_t count = 0;
@@ -661,14 +669,13 @@ step_members(struct automaton_cache *cache, const struct automaton *a, const uin
 }
 
 /* Where `state` goes with the bytes of a column; remembers it. */
-static uint16_t
-find_step(struct automaton_cache *cache, struct table *t, uint32_t state, uint32_t column)
+static uint32_t
+find_step(struct automaton_cache *cache, struct table *t, uint32_t from, uint32_t column)
 {
 	const struct automaton *a = t->automaton;
 	unsigned char byte = a->sample[column];
-	const struct state s = t->states[state];
-	uint32_t count = 0;
-	uint16_t go;
+	const struct state s = t->states[(from - GO_STATE) / a->columns];
+	uint32_t count = 0, go;
 
 	/* A match may begin at every byte. */
 	if (begin_closure(cache, t, byte == '\n', &count) ||
@@ -678,7 +685,9 @@ find_step(struct automaton_cache *cache, struct table *t, uint32_t state, uint32
 	else
 		go = intern_state(t, cache->list, count);
 	if (go != GO_UNKNOWN)
-		t->go[(size_t)state * a->columns + column] = go;
+		t->go[from - GO_STATE + column] = go;
+	for (unsigned b = 0; b < 256 && go == from && go == t->idle; b++)
+		t->stays[b] |= a->map[b] == column;
 	return go;
 }
 
@@ -686,20 +695,23 @@ bool
 automaton_may_match(const struct automaton *a, struct automaton_cache *cache, struct slice text)
 {
 	struct table *t = table_for(cache, a);
-	uint16_t state;
+	const unsigned char *p = text.data, *end = p + text.len;
+	uint32_t state;
 
 	if (t == NULL || t->overflows >= GIVE_UP_AFTER || !grow_scratch(cache, a->count) ||
 	    !prepare_start(cache, t))
 		return true;
 	t->runs++;
 	state = start_state(cache, t);
-	for (size_t i = 0; i < text.len && state >= GO_STATE; i++) {
-		uint32_t column = a->map[text.data[i]];
-		uint32_t from = (uint32_t)state - GO_STATE;
+	while (p < end && state >= GO_STATE) {
+		uint32_t column = a->map[*p++], from = state;
 
-		state = t->go[(size_t)from * a->columns + column];
+		state = t->go[from - GO_STATE + column];
 		if (state == GO_UNKNOWN)
 			state = find_step(cache, t, from, column);
+		if (state == t->idle)
+			while (p < end && t->stays[*p])
+				p++;
 	}
 	if (state == GO_UNKNOWN) {
 		t->overflows = t->runs < CLOSE_RUNS ? t->overflows + 1 : 0;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 enum {
-	CAP = 1024,          /* factors in a set while it grows */
+	CAP = 256,           /* factors in a set while it grows */
 	CAP_UNION = 4 * CAP, /* and in a union that is only a condition */
 	CONDITIONS = 10,     /* sets that are carried along */
 	KEY_CAP = 600,       /* keys of one factor */
@@ -167,10 +167,16 @@ static struct factor_set
 set_new(struct analysis *an, size_t room)
 {
 	struct factor_set set = {0};
+	unsigned char *bytes =
+		arena_bytes(an->arena, (room + 1) * sizeof(struct factor) + alignof(struct factor));
 
-	set.items = arena_new_array(an->arena, struct factor, room > 0 ? room : 1);
-	if (set.items == NULL)
+	if (bytes == NULL) {
 		an->spent = true;
+		return set;
+	}
+	/* Not zeroed: these are many and large, and every factor is written as a whole. */
+	bytes += -(uintptr_t)bytes & (alignof(struct factor) - 1);
+	set.items = (struct factor *)(void *)bytes;
 	return set;
 }
 
@@ -187,7 +193,10 @@ set_one(struct analysis *an)
 {
 	struct factor_set set = set_new(an, 1);
 
-	set.count = set.items != NULL;
+	if (set.items != NULL) {
+		memset(set.items, 0, sizeof(*set.items));
+		set.count = 1;
+	}
 	return set;
 }
 
@@ -1087,6 +1096,7 @@ reduce(struct analysis *an, const struct factor_set *set)
 
 		b = b < 0 ? 0 : b;
 		e = e > q->n ? q->n : e;
+		memset(z, 0, sizeof(*z));
 		z->n = (uint8_t)(e - b);
 		memcpy(z->edge, q->edge + b, (size_t)(e - b) + 1);
 		memcpy(z->cls, q->cls + b, (size_t)(e - b) * sizeof(q->cls[0]));
