@@ -422,12 +422,9 @@ take(struct uri_list *list, const struct candidate *found)
 void
 uri_list_add_line(struct uri_list *list, struct slice line)
 {
-	unsigned char classes[256];
-	struct scanner s = {.line = line, .classes = classes};
+	struct scanner s = {.line = line, .classes = list->classes};
 	struct candidate found;
 
-	for (unsigned c = 0; c < 256; c++)
-		classes[c] = (unsigned char)byte_class((unsigned char)c);
 	s.end_from = s.mail_from = SLICE_NPOS;
 	for (size_t at = 0; at < line.len;) {
 		if (may_start(&s, at) && (try_scheme(&s, at, &found) || try_mail(&s, at, &found) ||
@@ -454,6 +451,8 @@ uri_list_init(struct uri_list *list, struct arena *arena, const struct uri_confi
 	hashmap_init(&list->by_raw, arena);
 	hashmap_init(&list->seen, arena);
 	hashmap_init(&list->cleaned, arena);
+	for (unsigned c = 0; c < 256; c++)
+		list->classes[c] = (unsigned char)byte_class((unsigned char)c);
 }
 
 const char *
