@@ -19,9 +19,14 @@
 	X(dmarc) \
 	X(dnseval) \
 	X(extracttext) \
+	X(freemail) \
 	X(hashbl) \
+	X(headereval) \
 	X(htmleval) \
 	X(httpsmismatch) \
+	X(imageinfo) \
+	X(mimeeval) \
+	X(mimeheader) \
 	X(pyzor) \
 	X(razor2) \
 	X(relaycountry) \

@@ -8,12 +8,12 @@ enum { PATTERN_IP_HELO, PATTERN_DOMAIN, PATTERN_DOTCOM };
 
 static const char *const patterns[] = {
 	[PATTERN_IP_HELO] = "(?i)\\bhelo=((?:1\\d\\d|2[0-4]\\d|25[0-5]|\\d\\d|\\d)(?:\\.(?:1\\d\\d|"
-                            "2[0-4]\\d|25[0-5]|"
+			    "2[0-4]\\d|25[0-5]|"
 			    "\\d\\d|\\d)){3})(?=[\\x00-\\x20,;\\[()<>]|\\z)",
 	[PATTERN_DOMAIN] = "^\\w+(?:[\\w.-]+\\.)+\\w+$",
 	[PATTERN_DOTCOM] =
 		"(?i)(?:\\.|^)(lycos\\.com|lycos\\.co\\.uk|hotmail\\.com|localhost\\.com|excite\\."
-                "com|"
+		"com|"
 		"caramail\\.com|cs\\.com|aol\\.com|msn\\.com|yahoo\\.com|drizzle\\.com)$",
 };
 
