@@ -4,7 +4,7 @@
 
 enum {
 	PROGRAM_MAX = 150000,
-	PROGRAM_MIN = 150,  /* below, PCRE2 is as cheap */
+	PROGRAM_MIN = 30,  /* below, PCRE2 is as cheap */
 	COPY_STEPS = 50000, /* steps that the copies of one counted repeat may take */
 	COPIES_MAX = 64,
 	EXACT_STEPS = 0, /* optional copies up to this much are not made unbounded */

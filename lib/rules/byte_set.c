@@ -80,15 +80,19 @@ byte_other_case(unsigned char c, enum byte_charset charset)
 	return c;
 }
 
+/* Upper-case letters are 32 bits below their partners, in one word each. */
+static uint64_t
+fold_word(uint64_t word, uint64_t upper)
+{
+	return word | (word & upper) << 32 | (word >> 32 & upper);
+}
+
 void
 byte_set_fold(struct byte_set *set, enum byte_charset charset)
 {
-	struct byte_set folded = *set;
-
-	for (unsigned c = 0; c < 256; c++)
-		if (byte_set_has(set, c))
-			byte_set_add(&folded, byte_other_case((unsigned char)c, charset));
-	*set = folded;
+	set->bits[1] = fold_word(set->bits[1], 0x07fffffe);
+	if (charset != BYTE_D) /* C0-DE without D7 */
+		set->bits[3] = fold_word(set->bits[3], 0x7f7fffff);
 }
 
 static bool

@@ -7,12 +7,12 @@ enum {
 	CAP = 256,           /* factors in a set while it grows */
 	CAP_UNION = 4 * CAP, /* and in a union that is only a condition */
 	CONDITIONS = 10,     /* sets that are carried along */
-	KEY_CAP = 600,       /* keys of one factor */
+	KEY_CAP = 200,       /* keys of one factor */
 	SET_KEYS = 60000,    /* keys of one set */
 	MERGE_CAP = 96,
 	TIMES_MAX = 30,
 	RUN_MIN = 5,
-	REDUCE_ABOVE = 64,
+	REDUCE_ABOVE = 24,
 	REDUCE_MARGIN = 2,
 	WIDTH_MAX = 1 << 24
 };

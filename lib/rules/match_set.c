@@ -29,6 +29,10 @@ struct match_rule {
 
 struct match_set {
 	struct arena *arena;
+	struct match_set
+		*self;        /* to build tables at first use of a set that users see as constant */
+	bool lazy[FOR_COUNT]; /* table to be built when the first such text comes */
+	bool one_message;     /* automata would not pay */
 	VEC(struct match_rule) rules;
 	struct match_table *table[FOR_COUNT]; /* NULL: every rule is a candidate there */
 	uint64_t *always[FOR_COUNT];          /* slots that are candidates without evidence */
@@ -79,8 +83,10 @@ match_set_create(struct arena *arena)
 {
 	struct match_set *set = arena_new(arena, struct match_set);
 
-	if (set != NULL)
-		set->arena = arena;
+	if (set == NULL)
+		return NULL;
+	set->arena = arena;
+	set->self = set;
 	return set;
 }
 
@@ -129,7 +135,8 @@ analyse_rule(struct match_set *set, size_t slot, int which, struct match_builder
 
 	factor_analyse(&need, temporary, pattern, match_builder_classes(builder), may_decide);
 	note_need(&rule->need[which], &need);
-	if (which == FOR_ASCII && (need.kind == FACTOR_NEEDS || need.kind == FACTOR_ALWAYS))
+	if (!set->one_message && rule->automaton == NULL &&
+	    (need.kind == FACTOR_NEEDS || need.kind == FACTOR_ALWAYS))
 		rule->automaton = automaton_create(set->arena, pattern);
 	return match_builder_add(builder, (uint32_t)slot, &need,
 	                         may_decide && (rule->flags & MATCH_NOSUBJECT) == 0);
@@ -169,29 +176,57 @@ is_waiting(const struct match_need *need)
 	       need->kind == FACTOR_NEVER;
 }
 
+/* Rules that no table holds back are candidates without evidence. */
+static bool
+note_always(struct match_set *set, int which)
+{
+	if (set->always[which] == NULL)
+		set->always[which] = arena_new_array(set->arena, uint64_t, set->words + 1);
+	if (set->always[which] == NULL)
+		return false;
+	memset(set->always[which], 0, (set->words + 1) * sizeof(uint64_t));
+	for (size_t s = 0; s < set->rules.count; s++)
+		if (set->table[which] == NULL || !is_waiting(&set->rules.items[s].need[which]))
+			set->always[which][s / 64] |= (uint64_t)1 << (s % 64);
+	return true;
+}
+
 enum status
 match_set_build(struct match_set *set, unsigned flags, struct error *error)
 {
+	const bool tables = (flags & MATCH_BUILD_TABLES) != 0 && set->rules.count > 0;
+	const bool lazy = (flags & MATCH_BUILD_LAZY) != 0;
 	enum status status = STATUS_OK;
 
 	set->words = (set->rules.count + 63) / 64;
-	if ((flags & MATCH_BUILD_TABLES) != 0 && set->rules.count > 0) {
+	set->one_message = lazy;
+	set->lazy[FOR_ASCII] = set->lazy[FOR_OTHER] = tables && lazy;
+	if (tables && !lazy) {
 		status = build_table(set, FOR_ASCII, error);
 		if (status == STATUS_OK && (flags & MATCH_BUILD_OTHER) != 0)
 			status = build_table(set, FOR_OTHER, error);
 	}
-	for (int i = 0; i < FOR_COUNT && status == STATUS_OK; i++) {
-		set->always[i] = arena_new_array(set->arena, uint64_t, set->words + 1);
-		if (set->always[i] == NULL)
+	for (int i = 0; i < FOR_COUNT && status == STATUS_OK; i++)
+		if (!note_always(set, i))
 			return error_set(error, STATUS_LIMIT, "no memory for rule tables");
-		for (size_t s = 0; s < set->rules.count; s++)
-			if (set->table[i] == NULL || !is_waiting(&set->rules.items[s].need[i]))
-				set->always[i][s / 64] |= (uint64_t)1 << (s % 64);
-	}
 	for (size_t s = 0; s < set->rules.count && status == STATUS_OK; s++)
 		if ((flags & MATCH_BUILD_CODE) != 0)
 			status = regex_compile(set->rules.items[s].regex, error);
 	return status;
+}
+
+/* The first text of its sort: builds the table. Without it all rules stay candidates. */
+static void
+build_lazily(struct match_set *set, int which)
+{
+	set->lazy[which] = false;
+	if (build_table(set, which, NULL) == STATUS_OK && note_always(set, which))
+		return;
+	set->table[which] = NULL;
+	for (size_t w = 0; w < set->words; w++)
+		set->always[which][w] = ~(uint64_t)0;
+	if (set->rules.count % 64 != 0)
+		set->always[which][set->words - 1] = ((uint64_t)1 << set->rules.count % 64) - 1;
 }
 
 size_t
@@ -404,6 +439,8 @@ scan_items(struct match_run *run)
 		int which = has_high_byte(run->items[i]) ? FOR_OTHER : FOR_ASCII;
 
 		run->is_other[i] = which == FOR_OTHER;
+		if (set->lazy[which])
+			build_lazily(set->self, which);
 		if (set->table[which] == NULL)
 			continue;
 		match_table_scan(set->table[which], &run->scratch->seen, run->items[i]);

@@ -35,7 +35,10 @@ enum match_rule_flag {
 enum match_build_flag {
 	MATCH_BUILD_TABLES = 1U << 0, /* else: every rule is a candidate, PCRE2 compiled lazily */
 	MATCH_BUILD_OTHER = 1U << 1,  /* the table for items with bytes above 0x7f too, now */
-	MATCH_BUILD_CODE = 1U << 2    /* compile PCRE2 code now (server, before it forks) */
+	MATCH_BUILD_CODE = 1U << 2,   /* compile PCRE2 code now (server, before it forks) */
+	/* With MATCH_BUILD_TABLES: each table when the first text of its sort comes (commands: a
+	 * table costs less than compiling every pattern). */
+	MATCH_BUILD_LAZY = 1U << 3
 };
 
 /* What the texts look like: steers the choice of conditions, never a result. */

@@ -1,11 +1,11 @@
 /*
  * matchbench.c - cost of matching: PCRE2 alone against the prefilter, and that both agree
  *
- *	matchbench [-r ROUNDS] [-b] [-f] [-l] [-v] RULES.tsv ITEMS.bin
+ *	matchbench [-r ROUNDS] [-b] [-f] [-l] [-z] [-v] RULES.tsv ITEMS.bin
  *
  * The files are those of dump-rules.pl.  -b: only build; -f: only the prefilter; -l: tables are not
- *built (direct mode); -v: what each rule costs with the prefilter, dearest first.  Exits 1 when a
- *rule's hits differ.
+ *built (direct mode); -z: when first needed; -v: what each rule costs with the prefilter, dearest
+ *first.  Exits 1 when a rule's hits differ.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -339,11 +339,13 @@ main(int argc, char **argv)
 	unsigned long bad;
 	bool show, only_build = false, only_fast = false;
 
-	while ((o = getopt(argc, argv, "r:lvbf")) != -1) {
+	while ((o = getopt(argc, argv, "r:lvbfz")) != -1) {
 		if (o == 'r')
 			rounds = atoi(optarg);
 		else if (o == 'l')
 			flags = 0;
+		else if (o == 'z')
+			flags |= MATCH_BUILD_LAZY;
 		else if (o == 'f')
 			only_fast = true;
 		else if (o == 'b')
