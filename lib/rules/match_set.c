@@ -32,7 +32,6 @@ struct match_set {
 	struct match_set
 		*self;        /* to build tables at first use of a set that users see as constant */
 	bool lazy[FOR_COUNT]; /* table to be built when the first such text comes */
-	bool one_message;     /* automata would not pay */
 	VEC(struct match_rule) rules;
 	struct match_table *table[FOR_COUNT]; /* NULL: every rule is a candidate there */
 	uint64_t *always[FOR_COUNT];          /* slots that are candidates without evidence */
@@ -135,8 +134,7 @@ analyse_rule(struct match_set *set, size_t slot, int which, struct match_builder
 
 	factor_analyse(&need, temporary, pattern, match_builder_classes(builder), may_decide);
 	note_need(&rule->need[which], &need);
-	if (!set->one_message && rule->automaton == NULL &&
-	    (need.kind == FACTOR_NEEDS || need.kind == FACTOR_ALWAYS))
+	if (rule->automaton == NULL && (need.kind == FACTOR_NEEDS || need.kind == FACTOR_ALWAYS))
 		rule->automaton = automaton_create(set->arena, pattern);
 	return match_builder_add(builder, (uint32_t)slot, &need,
 	                         may_decide && (rule->flags & MATCH_NOSUBJECT) == 0);
@@ -199,7 +197,6 @@ match_set_build(struct match_set *set, unsigned flags, struct error *error)
 	enum status status = STATUS_OK;
 
 	set->words = (set->rules.count + 63) / 64;
-	set->one_message = lazy;
 	set->lazy[FOR_ASCII] = set->lazy[FOR_OTHER] = tables && lazy;
 	if (tables && !lazy) {
 		status = build_table(set, FOR_ASCII, error);
