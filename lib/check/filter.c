@@ -250,10 +250,9 @@ static enum status
 finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 {
 	const struct filter_options *o = &filter->options;
-	unsigned flags = o->for_server && !o->no_prefilter
-	                         ? MATCH_BUILD_TABLES | MATCH_BUILD_OTHER | MATCH_BUILD_CODE
-	                 : o->for_server ? MATCH_BUILD_CODE
-	                                 : 0;
+	unsigned flags = o->no_prefilter ? (o->for_server ? MATCH_BUILD_CODE : 0)
+	                 : o->for_server ? MATCH_BUILD_TABLES | MATCH_BUILD_OTHER | MATCH_BUILD_CODE
+	                                 : MATCH_BUILD_TABLES | MATCH_BUILD_LAZY;
 	const char *languages;
 
 	define_time_limit_rule(reader);

@@ -86,7 +86,13 @@ add_group(struct builder *b, enum plan_group_kind kind)
 {
 	struct plan_group group = {.kind = kind, .set = match_set_create(b->arena)};
 
-	return group.set == NULL ? NULL : vec_push(b->arena, &b->plan->groups, group);
+	if (group.set == NULL)
+		return NULL;
+	match_set_model(group.set, kind == PLAN_TEXT_GROUPS ? MATCH_MODEL_HEADER
+	                           : kind == PLAN_URI       ? MATCH_MODEL_URI
+	                           : kind == PLAN_BODY      ? MATCH_MODEL_TEXT
+	                                                    : MATCH_MODEL_RAW);
+	return vec_push(b->arena, &b->plan->groups, group);
 }
 
 static struct plan_group *
@@ -295,7 +301,7 @@ build_groups(struct builder *b, unsigned match_flags, struct error *error)
 		if (status == STATUS_OK && !group_passes(b, g))
 			status = STATUS_LIMIT;
 		if (status == STATUS_OK && group->kind == PLAN_TEXT_GROUPS &&
-		    (match_flags & MATCH_BUILD_TABLES) && !find_empty_hits(b, group, scratch))
+		    (match_flags & MATCH_BUILD_CODE) && !find_empty_hits(b, group, scratch))
 			status = STATUS_LIMIT;
 	}
 	match_scratch_destroy(&scratch);
