@@ -167,9 +167,10 @@ write_pid_file(const struct server *server, struct error *error)
 static enum status
 make_scoreboard(struct server *server, struct error *error)
 {
-	server->slot_count = (size_t)server->options.max_children;
-	if (server->slot_count > WORKERS_MAX)
-		server->slot_count = WORKERS_MAX;
+	if (server->options.max_children > WORKERS_MAX / 2)
+		server->options.max_children = WORKERS_MAX / 2;
+	/* as many again that drain: they hold clients, but accept none */
+	server->slot_count = (size_t)server->options.max_children * 2;
 	server->slots = mmap(NULL, server->slot_count * sizeof(*server->slots),
 	                     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (server->slots == MAP_FAILED)
@@ -256,9 +257,16 @@ start_worker(struct server *server, struct worker_slot *slot)
 		          strerror(errno));
 		return;
 	}
+	atomic_store(&slot->draining, 0);
 	atomic_store(&slot->pid, (int)pid);
 	log_info(server->log, "spamd", "server successfully spawned child process, pid %ld",
 	         (long)pid);
+}
+
+static bool
+is_serving(const struct worker_slot *slot)
+{
+	return atomic_load(&slot->pid) != 0 && atomic_load(&slot->draining) == 0;
 }
 
 /* A worker more when all of those there are have messages in hand. */
@@ -268,12 +276,13 @@ scale_up(struct server *server)
 	size_t running = 0, busy = 0;
 
 	for (size_t i = 0; i < server->slot_count; i++) {
-		if (atomic_load(&server->slots[i].pid) == 0)
+		if (!is_serving(&server->slots[i]))
 			continue;
 		running++;
 		busy += atomic_load(&server->slots[i].scans) > 0;
 	}
-	if (running == server->wanted && busy == running && server->wanted < server->slot_count) {
+	if (running == server->wanted && busy == running &&
+	    server->wanted < (size_t)server->options.max_children) {
 		server->wanted++;
 		log_info(server->log, "prefork",
 		         "adjust: 0 idle children less than 1 minimum idle children.  "
@@ -287,7 +296,7 @@ fill_slots(struct server *server)
 	size_t running = 0;
 
 	for (size_t i = 0; i < server->slot_count; i++)
-		running += atomic_load(&server->slots[i].pid) != 0;
+		running += is_serving(&server->slots[i]);
 	for (size_t i = 0; i < server->slot_count && running < server->wanted; i++)
 		if (atomic_load(&server->slots[i].pid) == 0) {
 			start_worker(server, &server->slots[i]);
@@ -329,6 +338,7 @@ reap(struct server *server)
 				log_exit(server, pid, status);
 				atomic_store(&server->slots[i].scans, 0);
 				atomic_store(&server->slots[i].connections, 0);
+				atomic_store(&server->slots[i].draining, 0);
 				atomic_store(&server->slots[i].pid, 0);
 			}
 	for (size_t i = 0; i < server->slot_count; i++)
@@ -342,8 +352,11 @@ tell_workers(const struct server *server, int number)
 	for (size_t i = 0; i < server->slot_count; i++) {
 		int pid = atomic_load(&server->slots[i].pid);
 
-		if (pid > 0)
-			kill(pid, number);
+		if (pid <= 0)
+			continue;
+		if (number == SIGTERM)
+			atomic_store(&server->slots[i].draining, 1);
+		kill(pid, number);
 	}
 }
 

@@ -113,7 +113,6 @@ accept_one(struct worker *w, const struct listener *listener, int64_t now_ms)
 		return;
 	}
 	w->sessions[w->session_count++] = s;
-	w->served++;
 	atomic_store(&w->config->slot->connections, (int)w->session_count);
 	/* Most clients have sent their request by now. */
 	session_ready(s, now_ms);
@@ -150,6 +149,7 @@ sweep(struct worker *w)
 
 		if (s->state == SESSION_CLOSED) {
 			trim |= s->in_size >= TRIM_BYTES;
+			w->served++;
 			session_destroy(&s);
 			w->accept_paused = false;
 			continue;
@@ -264,8 +264,10 @@ loop(struct worker *w)
 		sweep(w);
 		scan_some(w);
 		sweep(w);
-		if (stop_asked || is_used_up(w))
+		if (stop_asked || is_used_up(w)) {
 			w->stopping = true;
+			atomic_store(&w->config->slot->draining, 1);
+		}
 	}
 }
 

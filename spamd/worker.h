@@ -16,6 +16,7 @@ struct worker_slot {
 	atomic_int pid;         /* 0: free */
 	atomic_int scans;       /* messages in hand */
 	atomic_int connections; /* open */
+	atomic_int draining;    /* accepts no more: does not count as a worker */
 	char message_id[256];   /* being scanned, for the log if the worker dies */
 };
 
