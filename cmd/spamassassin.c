@@ -21,6 +21,7 @@
 #include "cmd/home.h"
 #include "cmd/option.h"
 #include "cmd/stderr_log.h"
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/strbuf.h"
 
@@ -412,6 +413,8 @@ scan_message(struct program *p, struct slice input)
 	}
 	check_run_all(check);
 	log_verdict(p, check);
+	log_debug(p->log, "timing", "total %lld ms - ",
+	          (long long)(clock_monotonic_ms() - check->begun_ms));
 	output = rewrite_message(check);
 	if (output.data == NULL) {
 		pass_on(p, input, "no memory for the answer");

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "check/plan.h"
+#include "check/tags.h"
 #include "util/clock.h"
 
 /* ---- begin: message, relays, metadata ---- */
@@ -194,6 +195,8 @@ evaluate_meta(struct check *check, size_t index)
 		return;
 	value = meta_eval(rule->meta, check->scan.values);
 	if (value != 0) {
+		log_debug(check->scan.log, "rules", "ran meta rule %.*s ======> got hit (%.15g)",
+		          SLICE_FMT(rule->name), value);
 		scan_hit(&check->scan, rule, "", value);
 		mark_dependents(check);
 	}
@@ -299,14 +302,66 @@ log_limit(struct check *check, const struct rule *rule)
 	         SLICE_FMT(rule->name), SLICE_FMT(rule->file), rule->line_number);
 }
 
+static const char *
+word_of(enum rule_kind kind)
+{
+	switch (kind) {
+	case RULE_BODY:
+		return "body";
+	case RULE_URI:
+		return "uri";
+	case RULE_RAWBODY:
+		return "rawbody";
+	case RULE_FULL:
+		return "full";
+	case RULE_NONE:
+	case RULE_HEADER:
+	case RULE_HEADER_EVAL:
+	case RULE_RBL_EVAL:
+	case RULE_BODY_EVAL:
+	case RULE_RAWBODY_EVAL:
+	case RULE_FULL_EVAL:
+	case RULE_META:
+	case RULE_EMPTY:
+		break;
+	}
+	return "header";
+}
+
+/* Readers of logs look for this line: its shape is the reference's. */
 static void
-add_hits(struct check *check, const struct rule *rule, unsigned count)
+log_hit(struct check *check, const struct rule *rule, struct slice text)
+{
+	log_debug(check->scan.log, "rules", "ran %s rule %.*s ======> got hit: \"%.*s\"",
+	          word_of(rule->kind), SLICE_FMT(rule->name),
+	          SLICE_FMT(log_quote(check->scan.arena, text, 1000)));
+}
+
+static void
+add_hits(struct check *check, const struct rule *rule, unsigned count, struct slice text)
 {
 	for (unsigned i = 0; i < count; i++)
 		scan_hit(&check->scan, rule, area_of(rule->kind), 1);
-	log_debug(check->scan.log, "rules", "ran rule %.*s ======> got hit: \"%u\"",
-	          SLICE_FMT(rule->name), count);
+	if (log_wants(check->scan.log, LOG_LEVEL_DEBUG, "rules"))
+		log_hit(check, rule, text);
 }
+
+/* What a rule matched, for the log; costs a match of its own where tables alone decided. */
+static struct slice
+matched_text(struct check *check, struct match_run *run, unsigned group, size_t slot,
+             struct match_hit *hit)
+{
+	if (!log_wants(check->scan.log, LOG_LEVEL_DEBUG, "rules"))
+		return SLICE("");
+	if (!hit->has_span)
+		match_run_locate(run, slot, hit);
+	if (!hit->has_span || check->run_items[group] == NULL)
+		return SLICE("");
+	return slice_sub(check->run_items[group][hit->item], hit->at.start,
+	                 hit->at.end - hit->at.start);
+}
+
+static const struct slice negative_match = {(const unsigned char *)"negative match", 14};
 
 static void
 capture(void *data, struct slice name, struct slice value)
@@ -318,8 +373,9 @@ capture(void *data, struct slice name, struct slice value)
 }
 
 static void
-run_slot(struct check *check, struct match_run *run, const struct plan_group *group, size_t slot)
+run_slot(struct check *check, struct match_run *run, unsigned index, size_t slot)
 {
+	const struct plan_group *group = &check->plan->groups.items[index];
 	const struct rule *rule = check->scan.rules->rules[group->rules[slot]->number];
 	struct match_hit hit;
 	unsigned count;
@@ -332,7 +388,7 @@ run_slot(struct check *check, struct match_run *run, const struct plan_group *gr
 	if (hit.limit)
 		log_limit(check, rule);
 	if (count > 0)
-		add_hits(check, rule, count);
+		add_hits(check, rule, count, matched_text(check, run, index, slot, &hit));
 }
 
 static void
@@ -343,7 +399,7 @@ run_negated(struct check *check, struct match_run *run, const struct plan_group 
 
 	if (scan_rule_score(&check->scan, rule) != 0 && match_run_rule(run, slot, &hit) == 0 &&
 	    !hit.limit)
-		add_hits(check, rule, 1);
+		add_hits(check, rule, 1, negative_match);
 }
 
 /* A header that is not there: what matches an empty text was found when the plan was made. */
@@ -359,14 +415,15 @@ run_missing(struct check *check, const struct plan_pass *pass, const struct plan
 			const struct rule *rule =
 				group->rules[w * 64 + (size_t)__builtin_ctzll(bits)];
 
-			add_hits(check, check->scan.rules->rules[rule->number], 1);
+			add_hits(check, check->scan.rules->rules[rule->number], 1, SLICE(""));
 		}
 	}
 	for (size_t i = 0; i < pass->negated_count; i++) {
 		size_t slot = pass->negated[i];
 
 		if (!(group->empty_hits[slot / 64] >> (slot % 64) & 1))
-			add_hits(check, check->scan.rules->rules[group->rules[slot]->number], 1);
+			add_hits(check, check->scan.rules->rules[group->rules[slot]->number], 1,
+			         negative_match);
 	}
 }
 
@@ -400,6 +457,7 @@ run_of(struct check *check, unsigned index, bool *missing_r)
 	}
 	if (*run != NULL)
 		return *run;
+	check->run_items[index] = items.items;
 	if (index == PLAN_BODY)
 		check->body_of_run = items.items;
 	*run = match_run_create(scan->arena, group->set, scan->match, items.items, items.count,
@@ -419,7 +477,7 @@ run_pass(struct check *check, const struct plan_pass *pass)
 	if (run == NULL)
 		return;
 	for (size_t s = 0; (s = match_run_next(run, pass->mask, s)) != MATCH_NONE; s++)
-		run_slot(check, run, group, s);
+		run_slot(check, run, pass->group, s);
 	for (size_t i = 0; i < pass->negated_count; i++)
 		run_negated(check, run, group, pass->negated[i]);
 }
@@ -429,19 +487,31 @@ run_exists(struct check *check, const struct plan_rules *list)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (scan_header_exists(&check->scan, list->items[i]->header))
-			add_hits(check, check->scan.rules->rules[list->items[i]->number], 1);
+			add_hits(check, check->scan.rules->rules[list->items[i]->number], 1,
+			         SLICE("exists"));
 }
 
 /* ---- templates ---- */
 
+/* Values of a tag: captures and what plugins set, or a computed tag such as HEADER(...). */
 static size_t
 tag_values(void *data, struct slice name, const struct slice **values_r)
 {
+	struct check *check = data;
 	size_t paren = slice_find_byte(name, '(', 0), count = 0;
+	bool has_args = paren != SLICE_NPOS && name.data[name.len - 1] == ')';
+	struct slice args =
+		has_args ? slice_sub(name, paren + 1, name.len - paren - 2) : SLICE_NULL;
+	struct slice *value;
 
-	if (!scan_tag_values(data, slice_sub(name, 0, paren), values_r, &count))
+	name = slice_sub(name, 0, paren);
+	if (scan_tag_values(&check->scan, name, values_r, &count))
+		return count;
+	value = arena_new(check->scan.arena, struct slice);
+	if (value == NULL || !tags_value(check, name, args, has_args, value))
 		return 0;
-	return count;
+	*values_r = value;
+	return value->len > 0;
 }
 
 static bool
@@ -455,7 +525,7 @@ run_template(struct check *check, const struct rule *rule)
 	struct items items = {&item, 1};
 	unsigned count;
 
-	if (regex_instantiate(rule->regex, scan->arena, tag_values, scan, &regex, &error) !=
+	if (regex_instantiate(rule->regex, scan->arena, tag_values, check, &regex, &error) !=
 	    STATUS_OK)
 		return false;
 	if (rule->kind == RULE_HEADER) {
@@ -478,7 +548,11 @@ run_template(struct check *check, const struct rule *rule)
 	if (rule->negated)
 		count = count == 0;
 	if (count > 0)
-		add_hits(check, rule, count);
+		add_hits(check, rule, count,
+		         rule->negated  ? negative_match
+		         : hit.has_span ? slice_sub(items.items[hit.item], hit.at.start,
+		                                    hit.at.end - hit.at.start)
+		                        : SLICE(""));
 	return true;
 }
 
@@ -738,9 +812,10 @@ init_scan(struct check *check, struct arena *arena, struct match_scratch *match)
 	scan->values = arena_new_array(arena, double, scan->rules->count + 1);
 	scan->hit_index = arena_new_array(arena, unsigned, scan->rules->count + 1);
 	check->runs = arena_new_array(arena, struct match_run *, plan->groups.count);
+	check->run_items = arena_new_array(arena, const struct slice *, plan->groups.count);
 	check->meta_bits = arena_new_array(arena, uint64_t, words);
 	if (scan->values == NULL || scan->hit_index == NULL || check->runs == NULL ||
-	    check->meta_bits == NULL)
+	    check->run_items == NULL || check->meta_bits == NULL)
 		return false;
 	memcpy(check->meta_bits, plan->meta_always, words * sizeof(uint64_t));
 	return true;

@@ -32,6 +32,7 @@ struct check {
 	unsigned step;   /* of the priority */
 	bool shortcircuited;
 	struct match_run **runs;         /* by group, made on first use */
+	const struct slice **run_items;  /* by group: what runs looked at */
 	const struct slice *body_of_run; /* body array that runs[PLAN_BODY] looked at */
 	uint64_t *meta_bits;             /* metas worth evaluating */
 	size_t fresh_done;               /* scan.fresh_hits looked at */

@@ -224,7 +224,7 @@ warn_about_network(struct filter *filter)
 {
 	if (filter->options.local_tests_only)
 		return;
-	log_warn(filter->log, "config",
+	log_info(filter->log, "config",
 	         "network tests (DNS lists, SPF, DKIM, DMARC) are not there yet: running as with "
 	         "-L");
 	filter->options.local_tests_only = true;

@@ -36,6 +36,7 @@
 	X(reuse) \
 	X(spamcop) \
 	X(spf) \
+	X(test) \
 	X(txrep) \
 	X(uridetail) \
 	X(uridnsbl) \

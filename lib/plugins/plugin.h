@@ -65,7 +65,8 @@ struct plugin {
 	const char *class_name;          /* "Mail::SpamAssassin::Plugin::BodyEval" */
 	struct conf_module module;       /* settings and directives; settings_size may be 0 */
 	const struct plugin_eval *evals; /* ends with name NULL; or NULL */
-	const char *const *features; /* names that can() and has() know; ends with NULL; or NULL */
+	const char *const *features; /* names that can() and has() know ("!name": has() only); ends
+	                              with NULL; or NULL */
 	const char *const
 		*tags; /* tags that exist, empty, from the start; ends with NULL; or NULL */
 	/* Own patterns, bare Perl text, compiled at load: see scan_pattern(). */

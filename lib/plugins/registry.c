@@ -190,11 +190,15 @@ list_has(const char *const *names, struct slice name)
 	return false;
 }
 
+/* A feature "!name" is there for has(), and says no when can() asks it. */
 static bool
-plugin_has(const struct plugin *plugin, struct slice name)
+plugin_has(const struct plugin *plugin, struct slice name, bool call_it)
 {
 	if (list_has(plugin->features, name))
 		return true;
+	for (const char *const *f = plugin->features; !call_it && f != NULL && *f != NULL; f++)
+		if ((*f)[0] == '!' && slice_eq(name, slice_from_cstr(*f + 1)))
+			return true;
 	for (const struct plugin_eval *e = plugin->evals; e != NULL && e->name != NULL; e++)
 		if (slice_eq(name, slice_from_cstr(e->name)))
 			return true;
@@ -210,7 +214,6 @@ has_feature(void *data, struct slice full_name, bool call_it)
 		     name = slice_from(full_name, at + 1);
 	const struct plugin *plugin;
 
-	(void)call_it;
 	if (slice_eq(class_name, SLICE("Mail::SpamAssassin::Conf"))) {
 		if (slice_starts(name, SLICE("compat_")))
 			return hashmap_get(&conf->compat, slice_from(name, 7)) != NULL;
@@ -221,7 +224,7 @@ has_feature(void *data, struct slice full_name, bool call_it)
 	}
 	plugin = plugin_by_class(class_name);
 	return plugin != NULL && conf_plugins(conf)->loaded[plugin->id] != NULL &&
-	       plugin_has(plugin, name);
+	       plugin_has(plugin, name, call_it);
 }
 
 void

@@ -411,6 +411,20 @@ own_tag(struct scan *scan, struct slice name)
 	return entry->value;
 }
 
+static void
+log_tag(const struct scan *scan, struct slice name, const struct scan_tag *tag)
+{
+	struct slice value = tag->values.count == 0 ? SLICE("<UNDEF>") : tag->values.items[0];
+
+	if (tag->values.count <= 1)
+		log_debug(scan->log, "check", "tagrun - tag %.*s is now ready, value: %.*s",
+		          SLICE_FMT(name), SLICE_FMT(value));
+	else
+		log_debug(scan->log, "check",
+		          "tagrun - tag %.*s is now ready, value: ARY:[%.*s,...%zu values]",
+		          SLICE_FMT(name), SLICE_FMT(value), tag->values.count);
+}
+
 void
 scan_set_tag(struct scan *scan, struct slice name, struct slice value)
 {
@@ -421,6 +435,7 @@ scan_set_tag(struct scan *scan, struct slice name, struct slice value)
 	tag->values.count = 0;
 	if (value.data != NULL)
 		(void)vec_push(scan->arena, &tag->values, value);
+	log_tag(scan, name, tag);
 }
 
 void
@@ -428,8 +443,10 @@ scan_add_tag_value(struct scan *scan, struct slice name, struct slice value)
 {
 	struct scan_tag *tag = own_tag(scan, name);
 
-	if (tag != NULL && value.data != NULL)
-		add_distinct(scan, &tag->values, value);
+	if (tag == NULL || value.data == NULL)
+		return;
+	add_distinct(scan, &tag->values, value);
+	log_tag(scan, name, tag);
 }
 
 bool
