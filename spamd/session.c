@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -363,6 +364,44 @@ inflate_body(struct session *s, struct slice body, const char **problem_r)
 	return STATUS_OK;
 }
 
+/*
+ * The preferences of the user that the client named; NULL: none, or not to be read.  A user who is
+ * not there, or a file that is not safe to read, is said once; the message is scanned without.
+ */
+static const struct prefs *
+user_prefs(struct session *s)
+{
+	struct slice name = slice_of(s->in + s->request.user_at, s->request.user_len), path, text;
+	const struct passwd *pw;
+	struct error error;
+	char *name_cstr;
+
+	if (!s->env->options->user_config || !s->request.has_user || name.len == 0 ||
+	    name.len > 256 || memchr(name.data, '\0', name.len) != NULL)
+		return NULL;
+	name_cstr = arena_cstr(s->arena, name);
+	pw = name_cstr == NULL ? NULL : getpwnam(name_cstr);
+	if (pw == NULL) {
+		log_info(s->env->log, "spamd", "handle_user (getpwnam) unable to find user: '%.*s'",
+		         SLICE_FMT(s->user));
+		return NULL;
+	}
+	switch (prefs_read_home(s->arena, pw->pw_dir, pw->pw_uid, &path, &text, &error)) {
+	case STATUS_OK:
+		return prefs_create(s->env->filter, s->arena, path, text, pw->pw_uid);
+	case STATUS_NONE:
+		break;
+	case STATUS_AGAIN:
+	case STATUS_BAD:
+	case STATUS_LIMIT:
+	case STATUS_IO:
+		log_warn(s->env->log, "spamd", "preferences of %.*s not read: %s",
+		         SLICE_FMT(s->user), error.text);
+		break;
+	}
+	return NULL;
+}
+
 static void
 begin_scan(struct session *s, struct slice body)
 {
@@ -383,6 +422,7 @@ begin_scan(struct session *s, struct slice body)
 			? log_quote(s->arena,
 	                            slice_of(s->in + s->request.user_at, s->request.user_len), 256)
 			: SLICE("(unknown)");
+	options.prefs = user_prefs(s);
 	s->check = check_create(s->env->filter, s->arena, s->env->match, s->message, &options);
 	if (s->check == NULL) {
 		unavailable(s, "no memory for the message");

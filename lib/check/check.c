@@ -188,7 +188,7 @@ mark_dependents(struct check *check)
 static void
 evaluate_meta(struct check *check, size_t index)
 {
-	const struct rule *rule = check->plan->metas[index];
+	const struct rule *rule = check->scan.rules->rules[check->plan->metas[index]->number];
 	double value;
 
 	if (scan_rule_score(&check->scan, rule) == 0 || check->scan.values[rule->number] != 0)
@@ -514,20 +514,16 @@ tag_values(void *data, struct slice name, const struct slice **values_r)
 	return value->len > 0;
 }
 
-static bool
-run_template(struct check *check, const struct rule *rule)
+/* One rule by itself, without tables. */
+static void
+run_alone(struct check *check, const struct rule *rule, const struct regex *regex)
 {
 	struct scan *scan = &check->scan;
-	struct regex *regex;
-	struct error error;
 	struct match_hit hit;
 	struct slice item = SLICE("");
 	struct items items = {&item, 1};
 	unsigned count;
 
-	if (regex_instantiate(rule->regex, scan->arena, tag_values, check, &regex, &error) !=
-	    STATUS_OK)
-		return false;
 	if (rule->kind == RULE_HEADER) {
 		if (!scan_header_joined(scan, rule->header, &item))
 			item = rule->if_unset.data != NULL ? rule->if_unset : SLICE("");
@@ -553,6 +549,18 @@ run_template(struct check *check, const struct rule *rule)
 		         : hit.has_span ? slice_sub(items.items[hit.item], hit.at.start,
 		                                    hit.at.end - hit.at.start)
 		                        : SLICE(""));
+}
+
+static bool
+run_template(struct check *check, const struct rule *rule)
+{
+	struct regex *regex;
+	struct error error;
+
+	if (regex_instantiate(rule->regex, check->scan.arena, tag_values, check, &regex, &error) !=
+	    STATUS_OK)
+		return false;
+	run_alone(check, rule, regex);
 	return true;
 }
 
@@ -611,6 +619,72 @@ run_evals(struct check *check, const struct plan_rules *list, struct items items
 {
 	for (size_t i = 0; i < list->count && !scan_is_over(&check->scan); i++)
 		run_eval(check, check->scan.rules->rules[list->items[i]->number], items);
+}
+
+/* ---- rules of the user's preferences ---- */
+
+static struct items
+eval_items(struct check *check, enum rule_kind kind)
+{
+	return kind == RULE_BODY_EVAL      ? items_of(&check->scan, PLAN_BODY)
+	       : kind == RULE_RAWBODY_EVAL ? items_of(&check->scan, PLAN_RAWBODY)
+	       : kind == RULE_FULL_EVAL    ? items_of(&check->scan, PLAN_FULL)
+	                                   : (struct items){NULL, 0};
+}
+
+static void
+run_one_extra(struct check *check, const struct rule *rule)
+{
+	if (rule_is_eval(rule->kind)) {
+		run_eval(check, rule, eval_items(check, rule->kind));
+	} else if (rule->exists) {
+		if (scan_header_exists(&check->scan, rule->header))
+			add_hits(check, rule, 1, SLICE("exists"));
+	} else if (rule->regex != NULL) {
+		if (regex_template_count(rule->regex) > 0)
+			(void)run_template(check, rule);
+		else
+			run_alone(check, rule, rule->regex);
+	}
+}
+
+/* Those up to this priority that have not run. */
+static void
+run_extra(struct check *check, int priority)
+{
+	for (size_t i = 0; check->prefs != NULL && i < check->prefs->extra_count; i++) {
+		const struct rule *rule = check->prefs->extra[i];
+
+		if (check->extra_done[i] || rule->kind == RULE_META ||
+		    rule->effective_priority > priority || scan_is_over(&check->scan))
+			continue;
+		check->extra_done[i] = true;
+		run_one_extra(check, rule);
+	}
+}
+
+/* The user's metas: few, so round and round until nothing changes, each at most once. */
+static void
+run_extra_metas(struct check *check)
+{
+	bool moved = check->prefs != NULL;
+
+	while (moved && !check->scan.time_limit_exceeded && !check->shortcircuited) {
+		moved = false;
+		for (size_t i = 0; i < check->prefs->extra_count; i++) {
+			const struct rule *rule = check->prefs->extra[i];
+			double value;
+
+			if (check->extra_done[i] || rule->kind != RULE_META || rule->meta == NULL ||
+			    rule->meta_is_broken)
+				continue;
+			value = meta_eval(rule->meta, check->scan.values);
+			if (value == 0)
+				continue;
+			check->extra_done[i] = moved = true;
+			scan_hit(&check->scan, rule, "", value);
+		}
+	}
 }
 
 /* ---- the loop ---- */
@@ -696,6 +770,7 @@ run_step(struct check *check, const struct plan_priority *p, enum priority_step 
 		break;
 	case STEP_METAS:
 		run_templates(check, &p->templates);
+		run_extra(check, p->priority);
 		run_metas(check, p->meta_begin, p->meta_end);
 		break;
 	case STEP_COUNT:
@@ -736,7 +811,10 @@ finish(struct check *check)
 		if (plugin->cleanup != NULL)
 			plugin->cleanup(scan);
 	}
+	if (!check->shortcircuited)
+		run_extra(check, INT_MAX);
 	run_metas(check, check->plan->last_meta_begin, check->plan->meta_count);
+	run_extra_metas(check);
 	if (arena_is_spent(scan->arena))
 		log_warn(scan->log, "check",
 		         "message reached its memory budget: parts of it were not looked at");
@@ -800,7 +878,7 @@ init_scan(struct check *check, struct arena *arena, struct match_scratch *match)
 	scan->arena = arena;
 	scan->match = match;
 	scan->log = check->filter->log;
-	scan->env = &check->filter->env;
+	scan->env = check->prefs != NULL ? check->prefs->env : &check->filter->env;
 	scan->core = conf_core(scan->conf);
 	scan->rules = conf_rules(scan->conf);
 	scan->plugins = conf_plugins(scan->conf);
@@ -814,8 +892,11 @@ init_scan(struct check *check, struct arena *arena, struct match_scratch *match)
 	check->runs = arena_new_array(arena, struct match_run *, plan->groups.count);
 	check->run_items = arena_new_array(arena, const struct slice *, plan->groups.count);
 	check->meta_bits = arena_new_array(arena, uint64_t, words);
-	if (scan->values == NULL || scan->hit_index == NULL || check->runs == NULL ||
-	    check->run_items == NULL || check->meta_bits == NULL)
+	if (check->prefs != NULL)
+		check->extra_done = arena_new_array(arena, bool, check->prefs->extra_count + 1);
+	if (scan->values == NULL || (check->prefs != NULL && check->extra_done == NULL) ||
+	    scan->hit_index == NULL || check->runs == NULL || check->run_items == NULL ||
+	    check->meta_bits == NULL)
 		return false;
 	memcpy(check->meta_bits, plan->meta_always, words * sizeof(uint64_t));
 	return true;
@@ -833,7 +914,8 @@ check_create(const struct filter *filter, struct arena *arena, struct match_scra
 	check->filter = filter;
 	check->plan = filter->plan;
 	check->begun_ms = clock_monotonic_ms();
-	check->scan.conf = options != NULL && options->conf != NULL ? options->conf : filter->conf;
+	check->prefs = options == NULL ? NULL : options->prefs;
+	check->scan.conf = check->prefs != NULL ? check->prefs->conf : filter->conf;
 	if (!init_scan(check, arena, match))
 		return NULL;
 	set_deadline(check, options);

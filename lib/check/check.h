@@ -17,7 +17,7 @@
 #ifndef WINNOW_CHECK_CHECK_H
 #define WINNOW_CHECK_CHECK_H
 
-#include "check/filter.h"
+#include "check/prefs.h"
 
 enum check_status { CHECK_AGAIN, CHECK_WAIT, CHECK_DONE };
 
@@ -27,6 +27,8 @@ struct check {
 	struct scan scan;
 	const struct filter *filter;
 	const struct plan *plan;
+	const struct prefs *prefs; /* NULL: none */
+	bool *extra_done;          /* by index into prefs->extra */
 	enum check_state state;
 	size_t priority; /* index */
 	unsigned step;   /* of the priority */
@@ -45,8 +47,8 @@ struct check {
 };
 
 struct check_options {
-	/* Settings in force: the filter's own conf or an overlay; NULL = the filter's. */
-	const struct conf *conf;
+	/* One user's settings over the filter's; NULL: none. */
+	const struct prefs *prefs;
 	/* At most so long, in ms, besides time_limit; 0 = no other limit. */
 	int64_t limit_ms;
 };

@@ -137,6 +137,7 @@ struct conf_reader {
 	bool local_tests_only;
 	bool lint;       /* problems are warnings, else info */
 	bool user_scope; /* preferences read by a server: scopes are enforced */
+	unsigned owner;  /* user_scope: only this user's files are included */
 	bool user_file;  /* the file in hand is a user_prefs */
 	/* where we are */
 	struct slice file; /* data NULL: (no file) */

@@ -18,7 +18,7 @@
 #include "conf/value.h"
 #include "util/file.h"
 
-enum { INCLUDE_DEPTH_MAX = 32, FILE_BYTES_MAX = 256 * 1024 * 1024 };
+enum { INCLUDE_DEPTH_MAX = 32, FILE_BYTES_MAX = 256 * 1024 * 1024, USER_BYTES_MAX = 1024 * 1024 };
 
 struct open_if {
 	struct open_if *next;
@@ -240,6 +240,30 @@ close_ifs(struct conf_reader *reader)
 	*reader->stack = (struct conf_condition_stack){0};
 }
 
+/* A user's preferences include files of the same directory, of the same owner, and no others. */
+static void
+include_of_user(struct conf_reader *reader, struct slice path)
+{
+	size_t slash = slice_rfind_byte(reader->file, '/');
+	struct slice dir = slice_sub(reader->file, 0, slash + 1), text;
+	char *path_cstr = arena_cstr(reader->arena, path);
+	struct error error;
+
+	if (reader->file.data == NULL || slash == SLICE_NPOS || !slice_starts(path, dir) ||
+	    slice_has_byte(slice_from(path, dir.len), '/')) {
+		conf_problem_here(reader, true,
+		                  "config: only files beside the preferences can be included");
+		return;
+	}
+	if (path_cstr == NULL)
+		return;
+	if (file_read_owned(reader->arena, path_cstr, reader->owner, USER_BYTES_MAX, &text,
+	                    &error) == STATUS_OK)
+		conf_read_text(reader, path, text);
+	else
+		conf_problem(reader, true, "config: cannot read: %s", error.text);
+}
+
 static void
 handle_include(struct conf_reader *reader, struct slice value)
 {
@@ -266,7 +290,9 @@ handle_include(struct conf_reader *reader, struct slice value)
 	}
 	path_cstr = arena_cstr(reader->arena, path);
 	close_ifs(reader);
-	if (path_cstr != NULL)
+	if (reader->user_scope)
+		include_of_user(reader, path);
+	else if (path_cstr != NULL)
 		conf_read_path(reader, path_cstr, ".cf");
 }
 

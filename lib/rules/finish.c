@@ -199,3 +199,22 @@ ruleset_finish(struct conf_reader *reader, struct ruleset *set)
 		                                                      : 0;
 	}
 }
+
+void
+ruleset_finish_user(struct conf_reader *reader, struct ruleset *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		struct rule *rule = set->rules[i];
+		double score = slice_starts(rule->name, SLICE("T_")) ? 0.01 : 1.0;
+
+		if (rule->arena != reader->arena || rule->kind == RULE_NONE || !rule->user_defined)
+			continue;
+		for (size_t s = 0; s < RULE_SCORE_SETS && !rule->has_score; s++)
+			rule->score[s] = rule->tflags & TFLAG_NICE ? -score : score;
+		rule->effective_priority = rule->priority != 0        ? rule->priority
+		                           : rule->tflags & TFLAG_NET ? -100
+		                                                      : 0;
+	}
+	compile_metas(reader, set);
+	find_circles(reader, set);
+}

@@ -60,8 +60,8 @@ struct rule_eval {
 	struct slice function;
 	slice_vec args;
 	const struct plugin_eval *eval; /* NULL until the plugins are known, or when none has it */
-	size_t block; /* settings of its plugin: index into conf->blocks */
-	void *data; /* what the eval's prepare hook made of the arguments */
+	size_t block;                   /* settings of its plugin: index into conf->blocks */
+	void *data;                     /* what the eval's prepare hook made of the arguments */
 };
 
 enum { RULE_SCORE_SETS = 4 };
@@ -147,5 +147,8 @@ rule_is_eval(enum rule_kind kind)
  * inherited. Problems go through the reader.  local_tests_only is the reader's.
  */
 void ruleset_finish(struct conf_reader *reader, struct ruleset *set);
+/* The same for the rules that a user's preferences added to an overlay; the site's stay as they
+ * are. */
+void ruleset_finish_user(struct conf_reader *reader, struct ruleset *set);
 
 #endif

@@ -42,21 +42,38 @@ file_read_fd(struct arena *arena, int fd, size_t max_bytes, struct slice *text_r
 	return STATUS_OK;
 }
 
-enum status
-file_read(struct arena *arena, const char *path, size_t max_bytes, struct slice *text_r,
-          struct error *error)
+static enum status
+read_path(struct arena *arena, const char *path, int flags, const unsigned *owner, size_t max_bytes,
+          struct slice *text_r, struct error *error)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags);
 	enum status status;
 	struct stat st;
 
 	if (fd < 0)
-		return error_set(error, errno == ENOENT ? STATUS_NONE : STATUS_IO, "%s: %s", path,
-		                 strerror(errno));
+		return error_set(error,
+		                 errno == ENOENT || errno == ENOTDIR ? STATUS_NONE : STATUS_IO,
+		                 "%s: %s", path, strerror(errno));
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		status = error_set(error, STATUS_IO, "%s: not a regular file", path);
+	else if (owner != NULL && st.st_uid != *owner)
+		status = error_set(error, STATUS_IO, "%s: not owned by the user", path);
 	else
 		status = file_read_fd(arena, fd, max_bytes, text_r, error);
 	close(fd);
 	return status;
+}
+
+enum status
+file_read(struct arena *arena, const char *path, size_t max_bytes, struct slice *text_r,
+          struct error *error)
+{
+	return read_path(arena, path, 0, NULL, max_bytes, text_r, error);
+}
+
+enum status
+file_read_owned(struct arena *arena, const char *path, unsigned owner, size_t max_bytes,
+                struct slice *text_r, struct error *error)
+{
+	return read_path(arena, path, O_NOFOLLOW, &owner, max_bytes, text_r, error);
 }

@@ -14,6 +14,10 @@
  */
 enum status file_read(struct arena *arena, const char *path, size_t max_bytes, struct slice *text_r,
                       struct error *error) WARN_UNUSED;
+/* The same for a file that somebody else may have put there: no link, nothing that blocks, owned by
+ * `owner`. */
+enum status file_read_owned(struct arena *arena, const char *path, unsigned owner, size_t max_bytes,
+                            struct slice *text_r, struct error *error) WARN_UNUSED;
 /* Reads until end of file. */
 enum status file_read_fd(struct arena *arena, int fd, size_t max_bytes, struct slice *text_r,
                          struct error *error) WARN_UNUSED;

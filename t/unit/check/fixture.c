@@ -1,0 +1,58 @@
+/*
+ * fixture.c - a filter of a few lines of configuration, and messages through it
+ */
+#include "fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+bool
+fixture_open(struct fixture *fixture, const char *rules)
+{
+	char path[] = "/tmp/winnow-test-XXXXXX";
+	int fd = mkstemp(path);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+	struct filter_options options = {
+		.rules_path = path, .site_path = "/nonexistent", .local_tests_only = true};
+	struct error error = {""};
+
+	*fixture = (struct fixture){0};
+	if (file == NULL)
+		return false;
+	fputs(rules, file);
+	if (fclose(file) != 0)
+		return false;
+	fixture->filter = filter_create(&options, &error);
+	fixture->arena = arena_create(0);
+	fixture->match = match_scratch_create();
+	unlink(path);
+	if (fixture->filter == NULL)
+		fprintf(stderr, "filter: %s\n", error.text);
+	return fixture->filter != NULL && fixture->arena != NULL && fixture->match != NULL;
+}
+
+void
+fixture_close(struct fixture *fixture)
+{
+	match_scratch_destroy(&fixture->match);
+	arena_destroy(&fixture->arena);
+	filter_destroy(&fixture->filter);
+}
+
+struct check *
+fixture_scan(struct fixture *fixture, const char *message, const char *prefs)
+{
+	struct check_options options = {0};
+	struct check *check;
+
+	if (prefs != NULL)
+		options.prefs = prefs_create(fixture->filter, fixture->arena,
+		                             SLICE("/home/u/.spamassassin/user_prefs"),
+		                             slice_from_cstr(prefs), 1000);
+	check = check_create(fixture->filter, fixture->arena, fixture->match,
+	                     slice_from_cstr(message), &options);
+	if (check != NULL)
+		check_run_all(check);
+	return check;
+}
