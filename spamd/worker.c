@@ -20,8 +20,10 @@
 enum {
 	SESSIONS_MAX = 4096,
 	FIXED_FDS = 1, /* the parent's pipe */
-	TRIM_BYTES =
-		8 * 1024 * 1024 /* a message larger than this gives its memory back to the host */
+	/* a message larger than this gives its memory back to the host */
+	TRIM_BYTES = 1024 * 1024,
+	/* blocks below this stay with the process from message to message */
+	KEEP_BYTES = 64 * 1024 * 1024
 };
 
 struct worker {
@@ -300,6 +302,8 @@ worker_run(const struct worker_config *config)
 	w->env.match = match_scratch_create();
 	if (w->fds == NULL || w->env.match == NULL)
 		return 1;
+	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
 	signal(SIGINT, SIG_IGN); /* the parent decides */
