@@ -471,6 +471,7 @@ load_filter(struct program *p, struct error *error)
 		.post_text = text_of(p, &o->cf),
 		.local_tests_only = o->local || (o->lint && !o->net),
 		.lint = o->lint,
+		.no_learning = o->test_mode || o->lint,
 		.no_prefilter = getenv("WINNOW_NO_PREFILTER") != NULL,
 		.log = p->log,
 	};

@@ -101,6 +101,27 @@ define_time_limit_rule(struct conf_reader *reader)
 	rule->has_score = true;
 }
 
+/* A rule that calls what no loaded plugin has: said once, here, and it never hits. */
+static void
+find_unknown_evals(struct filter *filter, struct conf_reader *reader)
+{
+	const struct ruleset *rules = conf_rules(filter->conf);
+
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct rule *rule = rules->rules[i];
+		const struct plugin *plugin;
+
+		if (!rule_is_eval(rule->kind) || rule->eval.eval != NULL ||
+		    plugins_find_eval(conf_plugins(filter->conf), rule->eval.function, &plugin) !=
+		            NULL ||
+		    !plan_rule_runs(rule, &filter->env))
+			continue;
+		reader->errors++;
+		log_warn(filter->log, "rules", "unknown eval '%.*s' for %.*s",
+		         SLICE_FMT(rule->eval.function), SLICE_FMT(rule->name));
+	}
+}
+
 static enum status
 finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 {
@@ -125,6 +146,7 @@ finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 		"languages");
 	if (languages != NULL)
 		filter->env.languages_path = slice_from_cstr(languages);
+	find_unknown_evals(filter, reader);
 	filter->plan =
 		plan_build(filter->arena, filter->conf, &filter->env, flags, filter->log, error);
 	filter->errors = reader->errors;

@@ -23,6 +23,7 @@ struct filter_options {
 	bool ignore_site;      /* read no site .cf files */
 	bool local_tests_only;
 	bool lint;
+	bool no_learning;  /* test mode: nothing is remembered of what is scanned */
 	bool for_server;   /* build and compile everything now; else what a message needs, when it
 	                      does */
 	bool no_prefilter; /* every rule by PCRE2 alone: for the test of equality */

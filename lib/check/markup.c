@@ -222,8 +222,10 @@ drop_made_subject(struct fields *f)
 	if (subject != 0 && slice_find(f->items.items[subject - 1], none, 0) != SLICE_NPOS)
 		return false;
 	f->items.items[at - 1] = SLICE("");
-	if (subject != 0)
-		f->items.items[subject - 1] = SLICE("");
+	/* The made Subject stands at the end of the header, all behind it was made with it. */
+	for (size_t i = subject; subject != 0 && i <= f->items.count; i++)
+		if (i < f->items.count || !is_blank(f->items.items[i - 1]))
+			f->items.items[i - 1] = SLICE("");
 	return true;
 }
 

@@ -345,8 +345,10 @@ tag_autolearn(struct check *check, const struct tag_call *call)
 	const struct core_settings *core = check->scan.core;
 
 	(void)call;
-	/* No store yet: nothing can be learned. */
-	return core->bayes_auto_learn && core->use_bayes ? SLICE("unavailable") : SLICE("disabled");
+	if (!core->bayes_auto_learn || !core->use_bayes || check->filter->options.no_learning)
+		return SLICE("disabled");
+	/* Without a store and the plugin that decides, nothing is learned. */
+	return SLICE("no autolearn_force=no");
 }
 
 static struct slice

@@ -33,12 +33,8 @@ struct conf_condition_stack {
 	bool skip;
 };
 
-/* Directives of plugins that once were the core's: without the plugin the line is said, but is no
- * error. */
-static const char *const migrated[] = {
-	"ok_languages", "use_razor1", "use_razor2",         "razor_timeout",
-	"use_dcc",      "use_pyzor",  "use_auto_whitelist",
-};
+/* Once the core's, now a plugin's: without the plugin the line is said, but is no error. */
+static const char *const migrated[] = {"ok_languages"};
 
 void
 conf_reader_init(struct conf_reader *reader, struct conf *conf, const struct conf_env *env,
@@ -308,8 +304,8 @@ handle_require_version(struct conf_reader *reader, struct slice value)
 	reader->errors++;
 	log_warn(reader->log, "config",
 	         "configuration file '%.*s' requires version %.*s of SpamAssassin, but this is "
-	         "code version %s; "
-	         "use -C for another directory or remove the old files: skipping this file",
+	         "code version %s. Maybe you need to use the -C switch, or remove the old config "
+	         "files? Skipping this file.",
 	         SLICE_FMT(reader->file), SLICE_FMT(value), CONF_SA_VERSION);
 	reader->stack->skip = true;
 }

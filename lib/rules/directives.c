@@ -129,7 +129,7 @@ parse_text_rule(struct conf_reader *reader, void *settings, const struct directi
 
 	(void)settings;
 	if (!split_rule(value, &name, &text))
-		return value.len == 0 ? CONF_MISSING : CONF_INVALID;
+		return CONF_INVALID;
 	call = eval_text(text);
 	if (call.data != NULL && text_kinds[k].eval != RULE_NONE)
 		return define_eval(reader, name, text_kinds[k].eval, call);
@@ -283,7 +283,7 @@ parse_header(struct conf_reader *reader, void *settings, const struct directive 
 
 	(void)settings, (void)d;
 	if (!split_rule(value, &name, &text))
-		return value.len == 0 ? CONF_MISSING : CONF_INVALID;
+		return CONF_INVALID;
 	call = eval_text(text);
 	if (call.data != NULL)
 		return define_eval(
@@ -303,7 +303,7 @@ parse_meta(struct conf_reader *reader, void *settings, const struct directive *d
 
 	(void)settings, (void)d;
 	if (!split_rule(value, &name, &text))
-		return value.len == 0 ? CONF_MISSING : CONF_INVALID;
+		return CONF_INVALID;
 	if (slice_find(text, SLICE("**"), 0) != SLICE_NPOS ||
 	    slice_find(text, SLICE("* *"), 0) != SLICE_NPOS)
 		return CONF_INVALID;
@@ -385,7 +385,7 @@ parse_score(struct conf_reader *reader, void *settings, const struct directive *
 		bool paren = word.len > 2 && word.data[0] == '(' && word.data[word.len - 1] == ')';
 
 		if (count == RULE_SCORE_SETS)
-			return CONF_INVALID;
+			return CONF_MISSING;
 		if (!parse_score_number(paren ? slice_sub(word, 1, word.len - 2) : word,
 		                        &values[count]))
 			return CONF_INVALID;
