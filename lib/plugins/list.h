@@ -13,6 +13,7 @@
 	X(asn) \
 	X(awl) \
 	X(bayes) \
+	X(bodyeval) \
 	X(dcc) \
 	X(decodeshorturls) \
 	X(dkim) \
