@@ -52,6 +52,32 @@ is_inside(const struct part *part, const struct part *outer)
 	return false;
 }
 
+/* Bytes stand for the characters of Latin-1 where they are compared with characters. */
+static struct slice
+latin1_to_utf8(struct arena *arena, struct slice word)
+{
+	unsigned char *out;
+	size_t n = 0, i = 0;
+
+	while (i < word.len && word.data[i] < 0x80)
+		i++;
+	if (i == word.len || (out = arena_bytes(arena, word.len * 2)) == NULL)
+		return word;
+	for (i = 0; i < word.len; i++)
+		n += utf8_encode(word.data[i], out + n);
+	return slice_of(out, n);
+}
+
+static void
+count_word(struct hashmap *words, struct slice word, bool wide)
+{
+	struct hashmap_entry *entry =
+		hashmap_put(words, wide ? word : latin1_to_utf8(words->arena, word), NULL);
+
+	if (entry != NULL)
+		entry->value = (void *)((uintptr_t)entry->value + 1);
+}
+
 /* Counts each distinct piece between white space that has a word character. */
 static void
 count_words(struct hashmap *words, const struct html_string *text)
@@ -71,12 +97,8 @@ count_words(struct hashmap *words, const struct html_string *text)
 		}
 		if (text->wide ? utf8_is_space(code)
 		               : code < 0x80 && byte_is_space((unsigned char)code)) {
-			struct hashmap_entry *entry =
-				has_word ? hashmap_put(words, slice_sub(s, start, at - start), NULL)
-					 : NULL;
-
-			if (entry != NULL)
-				entry->value = (void *)((uintptr_t)entry->value + 1);
+			if (has_word)
+				count_word(words, slice_sub(s, start, at - start), text->wide);
 			start = at + len;
 			has_word = false;
 		} else if (text->wide ? utf8_is_word(code)
@@ -238,7 +260,8 @@ tvd_vertical_words(struct scan *scan, const struct eval_call *call)
 				state->vertical = value;
 		}
 	}
-	return state->vertical >= eval_number(call, 0) && state->vertical < (max >= 100 ? 101 : max);
+	return state->vertical >= eval_number(call, 0) &&
+	       state->vertical < (max >= 100 ? 101 : max);
 }
 
 /* ---- stock ---- */
@@ -396,9 +419,9 @@ plaintext_body_sig_ratio(struct scan *scan, const struct eval_call *call)
 	if (state == NULL || !state->has_plain)
 		return 0;
 	return in_range(call,
-	                state->signature_length == 0 ? 1000000
-	                                             : (double)state->body_length /
-	                                                       (double)state->signature_length,
+	                state->signature_length == 0
+	                        ? 1000000
+	                        : (double)state->body_length / (double)state->signature_length,
 	                true);
 }
 
