@@ -766,7 +766,8 @@ run_step(struct check *check, const struct plan_priority *p, enum priority_step 
 	case STEP_FULL:
 		if (p->has_text[PLAN_FULL])
 			run_pass(check, &p->text[PLAN_FULL]);
-		run_evals(check, &p->full_evals, items_of(scan, PLAN_FULL));
+		if (!is_finished_by_plugin(check))
+			run_evals(check, &p->full_evals, items_of(scan, PLAN_FULL));
 		break;
 	case STEP_METAS:
 		run_templates(check, &p->templates);
@@ -781,7 +782,7 @@ run_step(struct check *check, const struct plan_priority *p, enum priority_step 
 static void
 run_priority(struct check *check)
 {
-	if (check->step == 0 && is_finished_by_plugin(check))
+	if (is_finished_by_plugin(check))
 		check->shortcircuited = true;
 	if (check->shortcircuited || scan_is_over(&check->scan) ||
 	    check->priority == check->plan->priority_count) {

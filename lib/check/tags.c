@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "check/report.h"
+#include "plugins/autolearnthreshold.h"
 #include "util/strbuf.h"
 
 #define SUB_VERSION "2024-03-25"
@@ -342,13 +343,35 @@ tag_stars(struct check *check, const struct tag_call *call)
 static struct slice
 tag_autolearn(struct check *check, const struct tag_call *call)
 {
-	const struct core_settings *core = check->scan.core;
+	struct autolearn_points points;
 
 	(void)call;
-	if (!core->bayes_auto_learn || !core->use_bayes || check->filter->options.no_learning)
+	switch (autolearn_decide(&check->scan, check->is_spam, &points)) {
+	case AUTOLEARN_DISABLED:
 		return SLICE("disabled");
-	/* Without a store and the plugin that decides, nothing is learned. */
-	return SLICE("no autolearn_force=no");
+	case AUTOLEARN_UNTRIED:
+		return SLICE("unavailable");
+	case AUTOLEARN_NO:
+		return SLICE("no autolearn_force=no");
+	case AUTOLEARN_HAM:
+	case AUTOLEARN_SPAM:
+		break;
+	}
+	/* No store yet: nothing can be learned. */
+	if (points.force_names.len == 0)
+		return SLICE("unavailable autolearn_force=no");
+	return arena_printf(check->scan.arena, "unavailable autolearn_force=yes (%.*s)",
+	                    SLICE_FMT(points.force_names));
+}
+
+static struct slice
+tag_autolearnscore(struct check *check, const struct tag_call *call)
+{
+	struct autolearn_points points;
+
+	(void)call;
+	autolearn_points(&check->scan, &points);
+	return arena_printf(check->scan.arena, "%.15g", points.all);
 }
 
 static struct slice
@@ -429,6 +452,7 @@ static const struct {
 	struct slice (*value)(struct check *check, const struct tag_call *call);
 } common_tags[] = {
 	{ "AUTOLEARN", tag_autolearn },
+	{ "AUTOLEARNSCORE", tag_autolearnscore },
 	{ "BAYES", tag_bayes },
 	{ "CONTACTADDRESS", tag_contactaddress },
 	{ "DATE", tag_date },

@@ -9,8 +9,10 @@
 
 /* clang-format off */
 #define PLUGIN_LIST(X) \
+	X(antivirus) \
 	X(askdns) \
 	X(asn) \
+	X(autolearnthreshold) \
 	X(awl) \
 	X(bayes) \
 	X(bodyeval) \
@@ -35,6 +37,7 @@
 	X(replacetags) \
 	X(resourcelimits) \
 	X(reuse) \
+	X(shortcircuit) \
 	X(spamcop) \
 	X(spf) \
 	X(test) \

@@ -361,8 +361,6 @@ record_hit(struct scan *scan, const struct rule *rule, const char *area, double 
 	}
 	scan->hits.items[*index - 1].count++;
 	scan->values[rule->number] += value > 0 ? value : 1;
-	if (!slice_starts(rule->name, SLICE("__")))
-		scan->score += score;
 	collect_subjprefix(scan, rule);
 	for (size_t i = 0; i < scan->plugins->count; i++) {
 		const struct plugin *plugin = scan->plugins->loaded[scan->plugins->order[i]];
@@ -370,6 +368,9 @@ record_hit(struct scan *scan, const struct rule *rule, const char *area, double 
 		if (plugin->hit != NULL)
 			plugin->hit(scan, rule, score);
 	}
+	/* Plugins see the score as it was before this hit. */
+	if (!slice_starts(rule->name, SLICE("__")))
+		scan->score += score;
 }
 
 void

@@ -68,6 +68,7 @@ struct scan {
 	unsigned *hit_index;       /* rule number -> index + 1 into hits */
 	double score;
 	bool time_limit_exceeded, limit_logged;
+	bool autolearn_disabled; /* a plugin says that nothing is to be learned of it */
 
 	struct hashmap tags;     /* name -> struct scan_tag * */
 	struct hashmap metadata; /* lower-case name -> struct slice *: X-Languages ... */
