@@ -213,6 +213,9 @@ log_result(struct session *s, struct slice score, struct slice required)
 	struct slice tests = tags_tests(check, false, SLICE(",")), autolearn;
 	double seconds = (double)(clock_monotonic_us() - s->begun_us) / 1e6;
 	bool has_autolearn = tags_value(check, SLICE("AUTOLEARN"), SLICE_NULL, false, &autolearn);
+	struct slice shortcircuit;
+	bool has_shortcircuit =
+		tags_value(check, SLICE("SCTYPE"), SLICE_NULL, false, &shortcircuit);
 
 	log_info(s->env->log, "spamd", "%s (%.*s/%.*s) for %.*s:%lu in %.1f seconds, %zu bytes.",
 	         check->is_spam ? "identified spam" : "clean message", SLICE_FMT(score),
@@ -221,13 +224,15 @@ log_result(struct session *s, struct slice score, struct slice required)
 	log_info(s->env->log, "spamd",
 	         "result: %s %2d - %.*s "
 	         "scantime=%.1f,size=%zu,user=%.*s,uid=%lu,required_score=%.*s,rhost=%s,"
-	         "raddr=%s,rport=%s,mid=%.*s%s%.*s,autolearn=%.*s",
+	         "raddr=%s,rport=%s,mid=%.*s%s%.*s,autolearn=%.*s%s%.*s",
 	         check->is_spam ? "Y" : ".", (int)check->score,
 	         SLICE_FMT(slice_eq(tests, SLICE("none")) ? SLICE("") : tests), seconds,
 	         s->message.len, SLICE_FMT(s->user), (unsigned long)geteuid(), SLICE_FMT(required),
 	         s->peer_host, s->peer_addr, s->peer_port, SLICE_FMT(s->message_id),
 	         s->resent_id.data == NULL ? "" : ",rmid=", SLICE_FMT(s->resent_id),
-	         SLICE_FMT(has_autolearn ? autolearn : SLICE("unavailable")));
+	         SLICE_FMT(has_autolearn ? autolearn : SLICE("unavailable")),
+	         has_shortcircuit ? ",shortcircuit=" : "",
+	         SLICE_FMT(has_shortcircuit ? shortcircuit : SLICE("")));
 }
 
 /* ---- verdicts ---- */

@@ -816,6 +816,12 @@ finish(struct check *check)
 		run_extra(check, INT_MAX);
 	run_metas(check, check->plan->last_meta_begin, check->plan->meta_count);
 	run_extra_metas(check);
+	for (size_t i = 0; i < scan->plugins->count; i++) {
+		const struct plugin *plugin = scan->plugins->loaded[scan->plugins->order[i]];
+
+		if (plugin->after_learn != NULL && !scan->time_limit_exceeded)
+			plugin->after_learn(scan);
+	}
 	if (arena_is_spent(scan->arena))
 		log_warn(scan->log, "check",
 		         "message reached its memory budget: parts of it were not looked at");

@@ -346,7 +346,8 @@ tag_autolearn(struct check *check, const struct tag_call *call)
 	struct autolearn_points points;
 
 	(void)call;
-	switch (autolearn_decide(&check->scan, check->is_spam, &points)) {
+	switch (autolearn_decide(&check->scan,
+	                         check->scan.score >= check->scan.core->required_score, &points)) {
 	case AUTOLEARN_DISABLED:
 		return SLICE("disabled");
 	case AUTOLEARN_UNTRIED:

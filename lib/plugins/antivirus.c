@@ -19,9 +19,10 @@ enum {
 };
 
 static const char *const patterns[P_COUNT] = {
-	[P_EXE_NAME] = "\\.(?:ade|adp|asx|bas|bat|chm|cmd|com|cpl|crt|dll|exe|hlp|hta|inf|ins|isp|js|jse|"
-		       "lnk|mda|mdb|mde|mdt|mdw|mdz|msc|msi|msp|mst|nws|ops|pcd|pif|prf|reg|scf|scr\\??|"
-		       "sct|shb|shs|shm|swf|url|vb|vbe|vbs|vbx|vxd|wsc|wsf|wsh)$",
+	[P_EXE_NAME] =
+		"\\.(?:ade|adp|asx|bas|bat|chm|cmd|com|cpl|crt|dll|exe|hlp|hta|inf|ins|isp|js|jse|"
+		"lnk|mda|mdb|mde|mdt|mdw|mdz|msc|msi|msp|mst|nws|ops|pcd|pif|prf|reg|scf|scr\\??|"
+		"sct|shb|shs|shm|swf|url|vb|vbe|vbs|vbx|vxd|wsc|wsf|wsh)$",
 	[P_EXE_BASE64] = "^TV[opqr].A..[AB].[AQgw][A-H].A",
 	[P_EXE_UU] = "^M35[GHIJK].`..`..*````",
 	[P_TEXT_NAME] = "^(?:txt|[px]?html?|xml)$",
@@ -53,7 +54,8 @@ has_program_line(struct scan *scan, struct slice raw, bool first_only, size_t pa
 		struct slice line = slice_sub(raw, 0, end == SLICE_NPOS ? raw.len : end + 1);
 
 		/* most lines cannot be it */
-		if ((pattern == P_EXE_BASE64 || line.data[0] == 'M') && matches(scan, pattern, line))
+		if ((pattern == P_EXE_BASE64 || line.data[0] == 'M') &&
+		    matches(scan, pattern, line))
 			return true;
 		if (first_only)
 			break;

@@ -12,6 +12,7 @@
 	X(antivirus) \
 	X(askdns) \
 	X(asn) \
+	X(authres) \
 	X(autolearnthreshold) \
 	X(awl) \
 	X(bayes) \
@@ -23,6 +24,7 @@
 	X(dnseval) \
 	X(extracttext) \
 	X(freemail) \
+	X(fromnamespoof) \
 	X(hashbl) \
 	X(headereval) \
 	X(htmleval) \
@@ -30,6 +32,8 @@
 	X(imageinfo) \
 	X(mimeeval) \
 	X(mimeheader) \
+	X(phishing) \
+	X(phishtag) \
 	X(pyzor) \
 	X(razor2) \
 	X(relaycountry) \

@@ -86,6 +86,8 @@ struct plugin {
 	void (*before_priority)(struct scan *scan, int priority);
 	/* Last chance to hit, before the last metas. */
 	void (*cleanup)(struct scan *scan);
+	/* The verdict was learned from, if it was: what hits here changes score and tests only. */
+	void (*after_learn)(struct scan *scan);
 	/* true: stop the scan here (Shortcircuit). */
 	bool (*is_finished)(struct scan *scan);
 	/* A rule hit. */

@@ -347,30 +347,30 @@ static void
 record_hit(struct scan *scan, const struct rule *rule, const char *area, double value, double score)
 {
 	unsigned *index = &scan->hit_index[rule->number];
+	bool first = scan->values[rule->number] == 0;
 
-	if (score == 0)
+	if (score == 0 || (!first && !(rule->tflags & TFLAG_MULTIPLE)))
 		return;
-	if (*index != 0 && !(rule->tflags & TFLAG_MULTIPLE))
-		return;
-	if (*index == 0) {
-		if (vec_push(scan->arena, &scan->hits, (struct scan_hit){rule, score, 0, area}) ==
-		    NULL)
-			return;
-		*index = (unsigned)scan->hits.count;
-		(void)vec_push(scan->arena, &scan->fresh_hits, rule->number);
-	}
-	scan->hits.items[*index - 1].count++;
 	scan->values[rule->number] += value > 0 ? value : 1;
+	if (first)
+		(void)vec_push(scan->arena, &scan->fresh_hits, rule->number);
 	collect_subjprefix(scan, rule);
+	/* Plugins see score and hits as they were before; what they hit themselves comes first. */
 	for (size_t i = 0; i < scan->plugins->count; i++) {
 		const struct plugin *plugin = scan->plugins->loaded[scan->plugins->order[i]];
 
 		if (plugin->hit != NULL)
 			plugin->hit(scan, rule, score);
 	}
-	/* Plugins see the score as it was before this hit. */
 	if (!slice_starts(rule->name, SLICE("__")))
 		scan->score += score;
+	if (*index == 0) {
+		if (vec_push(scan->arena, &scan->hits, (struct scan_hit){rule, score, 0, area}) ==
+		    NULL)
+			return;
+		*index = (unsigned)scan->hits.count;
+	}
+	scan->hits.items[*index - 1].count++;
 }
 
 void

@@ -36,10 +36,10 @@ mark_rule(struct conf_reader *reader, struct slice name, bool ham)
 	if (rule->priority == 0)
 		rule->priority = -200;
 	rule->has_priority = true;
-	rule_set_tflags(rule, arena_printf(reader->arena, "%.*s%s%snoautolearn",
-	                                   SLICE_FMT(rule->tflags_text),
-	                                   rule->tflags_text.len > 0 ? " " : "",
-	                                   ham ? "nice " : ""));
+	rule_set_tflags(rule,
+	                arena_printf(reader->arena, "%.*s%s%snoautolearn",
+	                             SLICE_FMT(rule->tflags_text),
+	                             rule->tflags_text.len > 0 ? " " : "", ham ? "nice " : ""));
 }
 
 static enum conf_result
@@ -166,10 +166,9 @@ tag(struct scan *scan, struct slice name, struct slice args, struct slice *value
 
 	(void)args;
 	if (slice_eq(name, SLICE("SC")))
-		*value_r = rule.data == NULL
-		                   ? SLICE("no")
-		                   : arena_printf(scan->arena, "%.*s (%.*s)", SLICE_FMT(rule),
-		                                  SLICE_FMT(type));
+		*value_r = rule.data == NULL ? SLICE("no")
+		                             : arena_printf(scan->arena, "%.*s (%.*s)",
+		                                            SLICE_FMT(rule), SLICE_FMT(type));
 	else if (slice_eq(name, SLICE("SCRULE")))
 		*value_r = rule.data == NULL ? SLICE("none") : rule;
 	else if (slice_eq(name, SLICE("SCTYPE")))

@@ -6,23 +6,6 @@ from compare import *
 need_reference()
 
 
-def mail(body, head='', ctype='text/plain; charset=us-ascii', subject='a test', sender='Ann <ann@example.com>'):
-    if isinstance(body, str):
-        body = body.encode('utf-8')
-    return (('From: %s\nTo: bob@example.net\nSubject: %s\nDate: Mon, 1 Jan 2024 10:00:00 +0000\n'
-             'Message-Id: <1@example.com>\nMIME-Version: 1.0\n%sContent-Type: %s\n\n')
-            % (sender, subject, head, ctype)).encode('utf-8') + body
-
-
-def alternative(text, html, extra='', kind='alternative', textcs='utf-8'):
-    return mail('--b\nContent-Type: text/plain; charset=%s\n\n%s\n--b\nContent-Type: text/html; charset=utf-8\n\n%s\n%s--b--\n'
-                % (textcs, text, html, extra), ctype='multipart/%s; boundary=b' % kind)
-
-
-def grid(name, kind, function, rows):
-    return ''.join('%s %s_%d eval:%s(%s)\n' % (kind, name, i, function, row) for i, row in enumerate(rows))
-
-
 body_cf = (
     grid('MAD', 'body', 'multipart_alternative_difference', ['0,1', '1,50', '50,99', '99,100', '0,"undef"', '75,"undef"', '99.9,"undef"'])
     + grid('MAC', 'body', 'multipart_alternative_difference_count', ['3,1', '1,0', '0,0', '0.5,2', '2,5'])
@@ -80,14 +63,6 @@ for i in (0, 1, 2, 9, 10, 11, 63, 64, 65):
     body_messages['len %d' % i] = mail('x' * i)
     body_messages['len %d lf' % i] = mail('x' * i + '\n')
     body_messages['len %d crlf' % i] = mail('x' * i + '\n').replace(b'\n', b'\r\n')
-
-
-def attach(name, ctype, data, cte='base64', disposition=''):
-    if cte == 'base64':
-        data = base64.encodebytes(data).decode()
-    head = 'Content-Type: %s%s\n' % (ctype, '; name="%s"' % name if name else '')
-    return mail('--b\nContent-Type: text/plain\n\nhello\n--b\n%sContent-Transfer-Encoding: %s\n%s\n%s\n--b--\n'
-                % (head, cte, disposition, data), ctype='multipart/mixed; boundary=b')
 
 
 exe = b'MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0\xb8\0\0\0\0\0\0\0' + b'\0' * 50
