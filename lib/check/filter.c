@@ -138,14 +138,15 @@ finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 	environment_networks(&filter->env, reader);
 	environment_registry(&filter->env, reader);
 	environment_redirectors(&filter->env, reader);
-	plugins_finish_end(reader);
-	make_rules_version(filter, reader);
 	languages = paths_support_file(
 		filter->arena,
 		filter->rules_dir.data == NULL ? NULL : (const char *)filter->rules_dir.data,
 		"languages");
 	if (languages != NULL)
 		filter->env.languages_path = slice_from_cstr(languages);
+	reader->languages_path = languages;
+	plugins_finish_end(reader);
+	make_rules_version(filter, reader);
 	find_unknown_evals(filter, reader);
 	filter->plan =
 		plan_build(filter->arena, filter->conf, &filter->env, flags, filter->log, error);

@@ -134,6 +134,7 @@ struct conf_reader {
 	const struct log *log;
 	const struct conf_env *env;
 	struct slice locale; /* "en_US" */
+	const char *languages_path; /* TextCat's file, NULL: none; known before plugins finish */
 	bool local_tests_only;
 	bool lint;       /* problems are warnings, else info */
 	bool user_scope; /* preferences read by a server: scopes are enforced */

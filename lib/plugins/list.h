@@ -32,6 +32,7 @@
 	X(imageinfo) \
 	X(mimeeval) \
 	X(mimeheader) \
+	X(pdfinfo) \
 	X(phishing) \
 	X(phishtag) \
 	X(pyzor) \
@@ -45,6 +46,7 @@
 	X(spamcop) \
 	X(spf) \
 	X(test) \
+	X(textcat) \
 	X(txrep) \
 	X(uridetail) \
 	X(uridnsbl) \
