@@ -166,6 +166,10 @@ def normal(headers):
     out = dict(headers)
     if 'Tag-REPORT' in out:
         out['Tag-REPORT'] = ' * '.join(sorted(out['Tag-REPORT'].split(' * ')))
+    ranked = out.get('Tag-TEXTCATRESULTS', '').split()
+    if ranked:
+        score = lambda item: float(item.split(':')[1].split('(')[0])
+        out['Tag-TEXTCATRESULTS'] = ' '.join(sorted((x for x in ranked if score(x) < score(ranked[-1])), key=lambda x: (score(x), x)))
     m = re.fullmatch(r'(.*yes \()(.*)\)', out.get('Tag-AUTOLEARN', ''))
     if m:
         out['Tag-AUTOLEARN'] = m.group(1) + ','.join(sorted(m.group(2).split(','))) + ')'
