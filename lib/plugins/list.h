@@ -32,6 +32,7 @@
 	X(imageinfo) \
 	X(mimeeval) \
 	X(mimeheader) \
+	X(olevbmacro) \
 	X(pdfinfo) \
 	X(phishing) \
 	X(phishtag) \

@@ -165,10 +165,10 @@ def normal(headers):
         return None
     out = dict(headers)
     if 'Tag-REPORT' in out:
-        out['Tag-REPORT'] = ' * '.join(sorted(out['Tag-REPORT'].split(' * ')))
+        out['Tag-REPORT'] = ' '.join(sorted(out['Tag-REPORT'].split()))
     ranked = out.get('Tag-TEXTCATRESULTS', '').split()
-    if ranked:
-        score = lambda item: float(item.split(':')[1].split('(')[0])
+    if ranked and ':' in ranked[0]:
+        score = lambda item: float(re.sub(r'.*:|\(.*', '', item) or 0)
         out['Tag-TEXTCATRESULTS'] = ' '.join(sorted((x for x in ranked if score(x) < score(ranked[-1])), key=lambda x: (score(x), x)))
     m = re.fullmatch(r'(.*yes \()(.*)\)', out.get('Tag-AUTOLEARN', ''))
     if m:
