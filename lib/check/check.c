@@ -296,6 +296,8 @@ items_of(struct scan *scan, enum plan_group_kind kind)
 static void
 log_limit(struct check *check, const struct rule *rule)
 {
+	if (!match_scratch_first_limit(check->scan.match, rule->number))
+		return;
 	log_warn(check->scan.log, "rules",
 	         "rule %.*s (%.*s line %u) reached its match limit and counts as not hit: simplify "
 	         "its pattern",
@@ -514,25 +516,34 @@ tag_values(void *data, struct slice name, const struct slice **values_r)
 	return value->len > 0;
 }
 
+/* What a rule that runs by itself looks at; `item` holds a header's text. */
+static struct items
+items_alone(struct check *check, const struct rule *rule, struct slice *item)
+{
+	struct scan *scan = &check->scan;
+
+	*item = SLICE("");
+	if (rule->kind == RULE_HEADER) {
+		if (!scan_header_joined(scan, rule->header, item))
+			*item = rule->if_unset.data != NULL ? rule->if_unset : SLICE("");
+		return (struct items){item, 1};
+	}
+	return items_of(scan, rule->kind == RULE_BODY      ? PLAN_BODY
+	                      : rule->kind == RULE_URI     ? PLAN_URI
+	                      : rule->kind == RULE_RAWBODY ? PLAN_RAWBODY
+	                                                   : PLAN_FULL);
+}
+
 /* One rule by itself, without tables. */
 static void
 run_alone(struct check *check, const struct rule *rule, const struct regex *regex)
 {
 	struct scan *scan = &check->scan;
 	struct match_hit hit;
-	struct slice item = SLICE("");
-	struct items items = {&item, 1};
+	struct slice item;
+	struct items items = items_alone(check, rule, &item);
 	unsigned count;
 
-	if (rule->kind == RULE_HEADER) {
-		if (!scan_header_joined(scan, rule->header, &item))
-			item = rule->if_unset.data != NULL ? rule->if_unset : SLICE("");
-	} else {
-		items = items_of(scan, rule->kind == RULE_BODY      ? PLAN_BODY
-		                       : rule->kind == RULE_URI     ? PLAN_URI
-		                       : rule->kind == RULE_RAWBODY ? PLAN_RAWBODY
-		                                                    : PLAN_FULL);
-	}
 	count = match_items(regex, scan->match, items.items, items.count,
 	                    (rule->tflags & TFLAG_MULTIPLE ? MATCH_MULTIPLE : 0) |
 	                            (rule->tflags & TFLAG_NOSUBJECT && rule->kind == RULE_BODY
@@ -551,11 +562,30 @@ run_alone(struct check *check, const struct rule *rule, const struct regex *rege
 		                        : SLICE(""));
 }
 
+/* No value that the templates may have would match: nothing is to be compiled for this message. */
+static bool
+is_refused(struct check *check, const struct rule *rule)
+{
+	const struct automaton *guard = regex_guard(rule->regex);
+	struct slice item;
+	struct items items;
+
+	if (guard == NULL || rule->negated)
+		return false;
+	items = items_alone(check, rule, &item);
+	return !match_may_hit(guard, check->scan.match, items.items, items.count);
+}
+
 static bool
 run_template(struct check *check, const struct rule *rule)
 {
 	struct regex *regex;
 	struct error error;
+
+	if (!regex_has_values(rule->regex, tag_values, check))
+		return false;
+	if (is_refused(check, rule))
+		return true;
 
 	if (regex_instantiate(rule->regex, check->scan.arena, tag_values, check, &regex, &error) !=
 	    STATUS_OK)

@@ -528,7 +528,7 @@ bool
 scan_is_over(struct scan *scan)
 {
 	if (!scan->time_limit_exceeded && scan->deadline_ms != INT64_MAX &&
-	    clock_monotonic_ms() >= scan->deadline_ms)
+	    clock_coarse_ms() >= scan->deadline_ms)
 		scan->time_limit_exceeded = true;
 	return scan->time_limit_exceeded;
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 enum {
-	PROGRAM_MAX = 150000,
+	PROGRAM_MAX = 65535, /* steps are numbered in 16 bits */
 	PROGRAM_MIN = 30,  /* below, PCRE2 is as cheap */
 	COPY_STEPS = 50000, /* steps that the copies of one counted repeat may take */
 	COPIES_MAX = 64,
@@ -15,6 +15,9 @@ enum {
 	CLOSE_RUNS = 100,
 	TABLE_MIN = 64
 };
+
+/* Rows are numbered in units of entries, so that 16 bits name them and the processor scales them. */
+enum { GO_UNKNOWN = 0, GO_ACCEPT = 1, GO_DEAD = 2, GO_STATE = 3, UNIT = 4, UNITS_MAX = 65535 - 3 };
 
 enum op { OP_CLASS, OP_SPLIT, OP_JUMP, OP_BOL, OP_BOL_LINES, OP_ACCEPT };
 
@@ -32,6 +35,7 @@ struct automaton {
 	uint8_t map[256]; /* bytes that no class tells apart are one column */
 	uint8_t sample[256];
 	uint32_t columns;
+	uint32_t units; /* of a row of a table */
 	bool has_lines; /* ^ under /m: a match may begin later though nothing is under way */
 };
 
@@ -258,6 +262,7 @@ make_columns(struct automaton *a)
 	}
 	for (unsigned b = 256; b-- > 0;)
 		a->sample[a->map[b]] = (uint8_t)b;
+	a->units = (a->columns + UNIT - 1) / UNIT;
 }
 
 struct automaton *
@@ -301,7 +306,6 @@ automaton_bytes(const struct automaton *a)
 
 /* ---- states ---- */
 
-enum { GO_UNKNOWN = 0, GO_ACCEPT = 1, GO_DEAD = 2, GO_STATE = 3 };
 
 struct state {
 	uint32_t first; /* in pool */
@@ -312,11 +316,11 @@ struct state {
 /* What one automaton has met so far. */
 struct table {
 	const struct automaton *automaton;
-	uint32_t *go; /* states x columns: GO_STATE + row of the next state, times columns */
+	uint16_t *go; /* states x units x UNIT: GO_STATE + first unit of the next state's row */
 	struct state *states;
 	uint32_t state_count;
 	uint32_t state_size;
-	uint32_t *pool;
+	uint16_t *pool;
 	uint32_t pool_count;
 	uint32_t pool_size;
 	uint16_t *slots; /* hash of states, + 1 */
@@ -332,8 +336,13 @@ struct table {
 	bool stays[256];
 };
 
+struct table_slot {
+	const struct automaton *automaton;
+	struct table *table;
+};
+
 struct automaton_cache {
-	struct table **tables; /* by address of the automaton */
+	struct table_slot *tables; /* by address of the automaton */
 	size_t table_count;
 	size_t table_size;
 	uint32_t *mark;
@@ -370,8 +379,8 @@ automaton_cache_destroy(struct automaton_cache **cache)
 	if (c == NULL)
 		return;
 	for (size_t i = 0; i < c->table_size; i++)
-		if (c->tables[i] != NULL)
-			free_table(c->tables[i]);
+		if (c->tables[i].table != NULL)
+			free_table(c->tables[i].table);
 	free(c->tables);
 	free(c->mark);
 	free(c->list);
@@ -385,7 +394,7 @@ slot_of(const struct automaton_cache *cache, const struct automaton *a)
 {
 	size_t at = ((uintptr_t)a >> 4) * 0x9e3779b97f4a7c15U >> 20 & (cache->table_size - 1);
 
-	while (cache->tables[at] != NULL && cache->tables[at]->automaton != a)
+	while (cache->tables[at].automaton != NULL && cache->tables[at].automaton != a)
 		at = (at + 1) & (cache->table_size - 1);
 	return at;
 }
@@ -393,7 +402,7 @@ slot_of(const struct automaton_cache *cache, const struct automaton *a)
 static bool
 grow_tables(struct automaton_cache *cache)
 {
-	struct table **old = cache->tables;
+	struct table_slot *old = cache->tables;
 	size_t old_size = cache->table_size;
 
 	cache->table_size = old_size > 0 ? old_size * 2 : TABLE_MIN;
@@ -404,8 +413,8 @@ grow_tables(struct automaton_cache *cache)
 		return false;
 	}
 	for (size_t i = 0; i < old_size; i++)
-		if (old[i] != NULL)
-			cache->tables[slot_of(cache, old[i]->automaton)] = old[i];
+		if (old[i].automaton != NULL)
+			cache->tables[slot_of(cache, old[i].automaton)] = old[i];
 	free(old);
 	return true;
 }
@@ -436,19 +445,19 @@ table_for(struct automaton_cache *cache, const struct automaton *a)
 	if (cache->table_count * 2 >= cache->table_size && !grow_tables(cache))
 		return NULL;
 	at = slot_of(cache, a);
-	if (cache->tables[at] != NULL)
-		return cache->tables[at];
+	if (cache->tables[at].table != NULL)
+		return cache->tables[at].table;
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return NULL;
 	t->automaton = a;
-	t->slot_count = 256;
+	t->slot_count = 64;
 	t->slots = calloc(t->slot_count, sizeof(*t->slots));
 	if (t->slots == NULL) {
 		free(t);
 		return NULL;
 	}
-	cache->tables[at] = t;
+	cache->tables[at] = (struct table_slot){a, t};
 	cache->table_count++;
 	return t;
 }
@@ -515,34 +524,46 @@ forget(struct table *t)
 }
 
 static bool
+grow_states(struct table *t)
+{
+	uint32_t size = t->state_size + t->state_size / 2 + 8;
+	struct state *states = realloc(t->states, size * sizeof(*states));
+	uint16_t *go;
+
+	if (states == NULL)
+		return false;
+	t->states = states;
+	go = realloc(t->go, (size_t)size * t->automaton->units * UNIT * sizeof(*go));
+	if (go == NULL)
+		return false;
+	t->go = go;
+	t->state_size = size;
+	return true;
+}
+
+static bool
+grow_pool(struct table *t, uint32_t members)
+{
+	uint32_t size = t->pool_count + members, spare = size / 2 + 32;
+	uint16_t *pool = realloc(t->pool, (size + spare) * sizeof(*pool));
+
+	if (pool == NULL)
+		return false;
+	t->pool = pool;
+	t->pool_size = size + spare;
+	return true;
+}
+
+static bool
 table_room(struct table *t, uint32_t members)
 {
-	uint32_t columns = t->automaton->columns;
-
-	if (t->state_count >= STATES_MAX || t->pool_count + members > POOL_MAX)
+	if (t->state_count >= STATES_MAX ||
+	    (t->state_count + 1) * t->automaton->units > UNITS_MAX ||
+	    t->pool_count + members > POOL_MAX)
 		return false;
-	if (t->state_count == t->state_size) {
-		uint32_t size = t->state_size * 2 + 16;
-		struct state *states = realloc(t->states, size * sizeof(*states));
-		uint32_t *go;
-		if (states == NULL)
-			return false;
-		t->states = states;
-		go = realloc(t->go, (size_t)size * columns * sizeof(*go));
-		if (go == NULL)
-			return false;
-		t->go = go;
-		t->state_size = size;
-	}
-	if (t->pool_count + members > t->pool_size) {
-		uint32_t size = (t->pool_count + members) * 2 + 64;
-		uint32_t *pool = realloc(t->pool, size * sizeof(*pool));
-		if (pool == NULL)
-			return false;
-		t->pool = pool;
-		t->pool_size = size;
-	}
-	return true;
+	if (t->state_count == t->state_size && !grow_states(t))
+		return false;
+	return t->pool_count + members <= t->pool_size || grow_pool(t, members);
 }
 
 static bool
@@ -565,12 +586,42 @@ grow_slots(struct table *t)
 	return true;
 }
 
+static bool
+has_members(const struct table *t, const struct state *s, const uint32_t *list)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (t->pool[s->first + i] != list[i])
+			return false;
+	return true;
+}
+
+static uint32_t
+state_name(const struct table *t, uint32_t index)
+{
+	return index * t->automaton->units + GO_STATE;
+}
+
+static uint32_t
+add_state(struct table *t, const uint32_t *list, uint32_t count, uint32_t hash)
+{
+	size_t row = (size_t)t->automaton->units * UNIT;
+	uint32_t name = state_name(t, t->state_count);
+
+	t->states[t->state_count] = (struct state){t->pool_count, count, hash};
+	for (uint32_t i = 0; i < count; i++)
+		t->pool[t->pool_count++] = (uint16_t)list[i];
+	memset(t->go + t->state_count * row, 0, row * sizeof(*t->go));
+	t->state_count++;
+	if (count == 0)
+		t->idle = name;
+	return name;
+}
+
 /* The state of the members in `list`: known, new, or GO_UNKNOWN when there is no room. */
 static uint32_t
 intern_state(struct table *t, uint32_t *list, uint32_t count)
 {
 	uint32_t hash = 2166136261U, at;
-	struct state *s;
 
 	if (count == 0 && !t->automaton->has_lines && t->start_count == 0)
 		return GO_DEAD;
@@ -582,25 +633,15 @@ intern_state(struct table *t, uint32_t *list, uint32_t count)
 		return GO_UNKNOWN;
 	for (at = hash & (t->slot_count - 1); t->slots[at] != 0;
 	     at = (at + 1) & (t->slot_count - 1)) {
-		s = &t->states[t->slots[at] - 1];
-		if (s->hash == hash && s->count == count &&
-		    (count == 0 || memcmp(t->pool + s->first, list, count * sizeof(*list)) == 0))
-			return (t->slots[at] - 1U) * t->automaton->columns + GO_STATE;
+		const struct state *s = &t->states[t->slots[at] - 1];
+
+		if (s->hash == hash && s->count == count && has_members(t, s, list))
+			return state_name(t, t->slots[at] - 1U);
 	}
 	if (!table_room(t, count))
 		return GO_UNKNOWN;
-	s = &t->states[t->state_count];
-	*s = (struct state){t->pool_count, count, hash};
-	if (count > 0)
-		memcpy(t->pool + t->pool_count, list, count * sizeof(*list));
-	t->pool_count += count;
-	memset(t->go + (size_t)t->state_count * t->automaton->columns, 0,
-	       t->automaton->columns * sizeof(*t->go));
-	t->slots[at] = (uint16_t)++t->state_count;
-	at = (t->state_count - 1) * t->automaton->columns + GO_STATE;
-	if (count == 0)
-		t->idle = at;
-	return at;
+	t->slots[at] = (uint16_t)(t->state_count + 1);
+	return add_state(t, list, count, hash);
 }
 
 static void
@@ -658,12 +699,23 @@ start_state(struct automaton_cache *cache, struct table *t)
 }
 
 static bool
-step_members(struct automaton_cache *cache, const struct automaton *a, const uint32_t *members,
-             uint32_t n, unsigned char byte, uint32_t *count)
+step_member(struct automaton_cache *cache, const struct automaton *a, uint32_t pc,
+            unsigned char byte, uint32_t *count)
 {
-	for (uint32_t i = 0; i < n; i++)
-		if (byte_set_has(&a->classes[a->steps[members[i]].cls], byte) &&
-		    close_over(cache, a, members[i] + 1, false, byte == '\n', count))
+	return byte_set_has(&a->classes[a->steps[pc].cls], byte) &&
+	       close_over(cache, a, pc + 1, false, byte == '\n', count);
+}
+
+/* From what every state has and what is its own; true: accepts. */
+static bool
+step_all(struct automaton_cache *cache, const struct table *t, const struct state *s,
+         unsigned char byte, uint32_t *count)
+{
+	for (uint32_t i = 0; i < t->start_count; i++)
+		if (step_member(cache, t->automaton, t->start[i], byte, count))
+			return true;
+	for (uint32_t i = 0; i < s->count; i++)
+		if (step_member(cache, t->automaton, t->pool[s->first + i], byte, count))
 			return true;
 	return false;
 }
@@ -674,18 +726,18 @@ find_step(struct automaton_cache *cache, struct table *t, uint32_t from, uint32_
 {
 	const struct automaton *a = t->automaton;
 	unsigned char byte = a->sample[column];
-	const struct state s = t->states[(from - GO_STATE) / a->columns];
+	size_t index = (from - GO_STATE) / a->units;
+	const struct state s = t->states[index];
 	uint32_t count = 0, go;
 
 	/* A match may begin at every byte. */
 	if (begin_closure(cache, t, byte == '\n', &count) ||
-	    step_members(cache, a, t->start, t->start_count, byte, &count) ||
-	    step_members(cache, a, t->pool + s.first, s.count, byte, &count))
+	    step_all(cache, t, &s, byte, &count))
 		go = GO_ACCEPT;
 	else
 		go = intern_state(t, cache->list, count);
 	if (go != GO_UNKNOWN)
-		t->go[from - GO_STATE + column] = go;
+		t->go[index * a->units * UNIT + column] = (uint16_t)go;
 	for (unsigned b = 0; b < 256 && go == from && go == t->idle; b++)
 		t->stays[b] |= a->map[b] == column;
 	return go;
@@ -706,7 +758,7 @@ automaton_may_match(const struct automaton *a, struct automaton_cache *cache, st
 	while (p < end && state >= GO_STATE) {
 		uint32_t column = a->map[*p++], from = state;
 
-		state = t->go[from - GO_STATE + column];
+		state = t->go[(size_t)(from - GO_STATE) * UNIT + column];
 		if (state == GO_UNKNOWN)
 			state = find_step(cache, t, from, column);
 		if (state == t->idle)

@@ -53,6 +53,8 @@ struct match_scratch {
 	} * links;
 	size_t link_count;
 	size_t link_size;
+	uint64_t *limit_seen; /* bits: rules that reached a limit before */
+	size_t limit_words;
 };
 
 /* A slot that may match an item; sorted by slot, then item. */
@@ -315,6 +317,7 @@ match_scratch_destroy(struct match_scratch **scratch)
 	match_seen_free(&(*scratch)->seen);
 	free((*scratch)->head);
 	free((*scratch)->links);
+	free((*scratch)->limit_seen);
 	free(*scratch);
 	*scratch = NULL;
 }
@@ -323,6 +326,28 @@ struct regex_scratch *
 match_scratch_regex(struct match_scratch *scratch)
 {
 	return scratch->regex;
+}
+
+bool
+match_scratch_first_limit(struct match_scratch *scratch, unsigned rule)
+{
+	size_t word = rule / 64;
+	uint64_t bit = (uint64_t)1 << (rule % 64);
+
+	if (word >= scratch->limit_words) {
+		uint64_t *more = realloc(scratch->limit_seen, (word + 1) * sizeof(*more));
+
+		if (more == NULL)
+			return true;
+		memset(more + scratch->limit_words, 0,
+		       (word + 1 - scratch->limit_words) * sizeof(*more));
+		scratch->limit_seen = more;
+		scratch->limit_words = word + 1;
+	}
+	if ((scratch->limit_seen[word] & bit) != 0)
+		return false;
+	scratch->limit_seen[word] |= bit;
+	return true;
 }
 
 static bool
@@ -721,6 +746,16 @@ match_run_locate(struct match_run *run, size_t slot, struct match_hit *hit)
 		return;
 	hit->at = regex_span(run->scratch->regex, 0);
 	hit->has_span = true;
+}
+
+bool
+match_may_hit(const struct automaton *guard, struct match_scratch *scratch,
+              const struct slice *items, size_t item_count)
+{
+	for (size_t i = 0; i < item_count; i++)
+		if (automaton_may_match(guard, scratch->automata, items[i]))
+			return true;
+	return false;
 }
 
 unsigned

@@ -44,6 +44,8 @@ enum match_build_flag {
 /* What the texts look like: steers the choice of conditions, never a result. */
 enum match_model { MATCH_MODEL_TEXT, MATCH_MODEL_RAW, MATCH_MODEL_HEADER, MATCH_MODEL_URI };
 
+struct automaton;
+
 struct match_set *match_set_create(struct arena *arena);
 /* Before match_set_build; a new set has MATCH_MODEL_TEXT. */
 void match_set_model(struct match_set *set, enum match_model model);
@@ -64,6 +66,8 @@ struct slice match_set_describe_tables(const struct match_set *set, struct arena
 struct match_scratch *match_scratch_create(void);
 void match_scratch_destroy(struct match_scratch **scratch);
 struct regex_scratch *match_scratch_regex(struct match_scratch *scratch);
+/* True once for each rule number: a limit is worth a line in the log once a process. */
+bool match_scratch_first_limit(struct match_scratch *scratch, unsigned rule);
 
 enum match_run_flag {
 	MATCH_RUN_ALL = 1U << 0 /* no prefilter: every rule is a candidate */
@@ -104,6 +108,10 @@ void match_run_locate(struct match_run *run, size_t slot, struct match_hit *hit)
 typedef void (*match_capture_fn)(void *ctx, struct slice name, struct slice value);
 unsigned match_run_captures(struct match_run *run, size_t slot, match_capture_fn fn, void *ctx,
                             struct match_hit *hit_r);
+
+/* false: the guard of a template (regex_guard) refuses every item. */
+bool match_may_hit(const struct automaton *guard, struct match_scratch *scratch,
+                   const struct slice *items, size_t item_count);
 
 /*
  * The same for a regex that is in no set (an instantiated template): flags and maxhits as in

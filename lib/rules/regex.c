@@ -5,6 +5,7 @@
 #include <pcre2.h>
 #include <stdlib.h>
 
+#include "rules/automaton.h"
 #include "rules/pattern.h"
 #include "util/strbuf.h"
 
@@ -32,8 +33,10 @@ struct regex {
 	size_t name_count;
 	struct slice *templates;
 	size_t template_count;
+	struct automaton *guard; /* of templates: any text in their place */
 	unsigned groups;
 	bool sets_tags;
+	bool is_brief; /* lives for one message: machine code would cost more than it saves */
 };
 
 struct regex_scratch {
@@ -86,6 +89,47 @@ copy_pattern(struct regex *regex, struct arena *arena, const struct pattern *pat
 	return true;
 }
 
+/* Is the end of `text` inside of [..]? */
+static bool
+ends_in_class(struct slice text)
+{
+	size_t open = slice_rfind_byte(text, '['), close = slice_rfind_byte(text, ']');
+
+	return open != SLICE_NPOS && (close == SLICE_NPOS || close < open);
+}
+
+/*
+ * The pattern with any text in place of its templates, as an automaton: what it refuses no value
+ * can make match.  NULL: cannot be told.
+ */
+static struct automaton *
+make_guard(struct arena *arena, struct arena *temporary, struct slice text)
+{
+	struct strbuf buf;
+	struct pattern *pattern;
+	size_t done = 0, at = 0;
+
+	/* A bracket as the first member of a class would be taken for its end. */
+	if (slice_find(text, SLICE("[]"), 0) != SLICE_NPOS ||
+	    slice_find(text, SLICE("[^]"), 0) != SLICE_NPOS)
+		return NULL;
+	strbuf_init(&buf, temporary, 0);
+	while ((at = slice_find(text, SLICE("%\\{"), at)) != SLICE_NPOS) {
+		size_t end = slice_find(text, SLICE("\\}"), at);
+
+		if (end == SLICE_NPOS || ends_in_class(slice_sub(text, 0, at)))
+			return NULL;
+		strbuf_add(&buf, slice_sub(text, done, at - done));
+		strbuf_add(&buf, SLICE("(?:[\\s\\S]*)"));
+		done = at = end + 2;
+	}
+	strbuf_add(&buf, slice_from(text, done));
+	if (strbuf_is_bad(&buf))
+		return NULL;
+	pattern = pattern_parse(temporary, strbuf_slice(&buf), NULL);
+	return pattern == NULL ? NULL : automaton_create(arena, pattern);
+}
+
 struct regex *
 regex_create(struct arena *arena, struct slice text, unsigned flags, struct error *error)
 {
@@ -113,6 +157,8 @@ regex_create(struct arena *arena, struct slice text, unsigned flags, struct erro
 		return NULL;
 	}
 	ok = copy_pattern(regex, arena, pattern);
+	if (ok && regex->template_count > 0)
+		regex->guard = make_guard(arena, temporary, regex->text);
 out:
 	arena_destroy(&temporary);
 	if (!ok) {
@@ -190,7 +236,8 @@ compile_wide(const struct regex *regex, struct slice text, struct error *error)
 		return error_set(error, STATUS_BAD, "PCRE2 cannot compile this regexp (error %d)",
 		                 code);
 	/* No JIT is no error: the interpreter takes over. */
-	(void)pcre2_jit_compile_32(regex->code->wide, PCRE2_JIT_COMPLETE);
+	if (!regex->is_brief)
+		(void)pcre2_jit_compile_32(regex->code->wide, PCRE2_JIT_COMPLETE);
 	return STATUS_OK;
 }
 
@@ -220,7 +267,8 @@ compile_text(const struct regex *regex, struct slice text, struct error *error)
 		return error_set(error, STATUS_BAD, "PCRE2 cannot compile this regexp: %s",
 		                 (const char *)words);
 	}
-	(void)pcre2_jit_compile_8(regex->code->code, PCRE2_JIT_COMPLETE);
+	if (!regex->is_brief)
+		(void)pcre2_jit_compile_8(regex->code->code, PCRE2_JIT_COMPLETE);
 	return STATUS_OK;
 }
 
@@ -365,7 +413,27 @@ regex_instantiate(const struct regex *regex, struct arena *arena, regex_values_f
 			return error_set(error, STATUS_LIMIT, "no memory for regexp template");
 	}
 	*regex_r = regex_create(arena, text, 0, error);
-	return *regex_r == NULL ? STATUS_BAD : STATUS_OK;
+	if (*regex_r == NULL)
+		return STATUS_BAD;
+	(*regex_r)->is_brief = true;
+	return STATUS_OK;
+}
+
+bool
+regex_has_values(const struct regex *regex, regex_values_fn values, void *ctx)
+{
+	const struct slice *list;
+
+	for (size_t i = 0; i < regex->template_count; i++)
+		if (values(ctx, regex->templates[i], &list) == 0)
+			return false;
+	return true;
+}
+
+const struct automaton *
+regex_guard(const struct regex *regex)
+{
+	return regex->guard;
 }
 
 /* ---- matching ---- */

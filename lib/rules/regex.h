@@ -21,6 +21,7 @@
 #include "util/slice.h"
 #include "util/status.h"
 
+struct automaton;
 struct regex;
 struct regex_scratch;
 
@@ -82,6 +83,10 @@ typedef size_t (*regex_values_fn)(void *ctx, struct slice name, const struct sli
 enum status regex_instantiate(const struct regex *regex, struct arena *arena,
                               regex_values_fn values, void *ctx, struct regex **regex_r,
                               struct error *error) WARN_UNUSED;
+/* Would it be STATUS_NONE? */
+bool regex_has_values(const struct regex *regex, regex_values_fn values, void *ctx);
+/* What no value of the templates makes match, it refuses; NULL: none (see automaton.h). */
+const struct automaton *regex_guard(const struct regex *regex);
 
 /* NULL: no memory. */
 struct regex_scratch *regex_scratch_create(void);

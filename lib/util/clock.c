@@ -27,6 +27,16 @@ clock_monotonic_ms(void)
 }
 
 int64_t
+clock_coarse_ms(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+	return read_us(CLOCK_MONOTONIC_COARSE) / 1000;
+#else
+	return clock_monotonic_ms();
+#endif
+}
+
+int64_t
 clock_wall_s(void)
 {
 	return read_us(CLOCK_REALTIME) / 1000000;

@@ -11,6 +11,8 @@
 
 int64_t clock_monotonic_ms(void);
 int64_t clock_monotonic_us(void);
+/* As clock_monotonic_ms, some ms behind and cheaper: to be asked often. */
+int64_t clock_coarse_ms(void);
 /* Seconds since 1970. */
 int64_t clock_wall_s(void);
 /* CPU time of this process. */
