@@ -9,6 +9,7 @@
 
 /* clang-format off */
 #define PLUGIN_LIST(X) \
+	X(accessdb) \
 	X(antivirus) \
 	X(askdns) \
 	X(asn) \

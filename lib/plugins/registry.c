@@ -50,6 +50,7 @@ static const char *const builtin_classes[] = {
 	"Mail::SpamAssassin::Plugin::Rule2XSBody",
 	"Mail::SpamAssassin::Plugin::OneLineBodyRuleType",
 	"Mail::SpamAssassin::Plugin::BodyRuleBaseExtractor",
+	"Mail::SpamAssassin::Plugin::P595Body",
 };
 
 const struct plugin *

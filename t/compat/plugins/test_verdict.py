@@ -170,7 +170,28 @@ phish_cf = 'phishing_openphish_feed %s/open\nphishing_phishtank_feed %s/tank.csv
 toss_cf = 'body T_A /aaa/\nbody T_B /bbb/\ntrigger_ratio %s\ntrigger_target T_A http://warn.example.com/\n'
 toss = {'none': mail('x'), 'a': mail('aaa'), 'ab': mail('<a href="http://x.example.com/y">aaa bbb</a>', ctype='text/html')}
 
+ACCESS = {'From:bad@example.com': 'REJECT', 'ok@example.com': 'OK', 'example.org': '550 go away', 'From:sub.example.org': 'SKIP', 'user@': 'DISCARD',
+          '9.8.7': 'ERROR:x', 'x.example.net': 'REJECT', 'net': 'OK', 'odd.example': 'RELAY', 'nul@example.com\0': 'REJECT', 'lower@example.com': 'reject',
+          'zero@example.com': '0', 'long.example': 'x' * 3000}
+ACCESS.update({'filler%d.example' % i: 'REJECT' * (i % 7) for i in range(2000)})
+access = {}
+if has_module('DB_File'):
+    with open(os.path.join(feeds, 'access.txt'), 'w') as fh:
+        fh.write(''.join('%s\t%s\n' % kv for kv in ACCESS.items()))
+    subprocess.run(['perl', '-MDB_File', '-e', 'open F,$ARGV[0]; tie %h,"DB_File",$ARGV[1],O_RDWR|O_CREAT,0644,$DB_HASH or die; while(<F>){chomp;'
+                    '($k,$v)=split/\\t/;$h{$k}=$v} untie %h; tie %b,"DB_File",$ARGV[2],O_RDWR|O_CREAT,0644,$DB_BTREE or die; $b{"example.com"}="REJECT"',
+                    os.path.join(feeds, 'access.txt'), os.path.join(feeds, 'access.db'), os.path.join(feeds, 'btree.db')])
+    for i, addr in enumerate(['bad@example.com', 'ok@example.com', 'a@example.org', 'a@x.sub.example.org', 'user@example.com', 'a@odd.example', 'nul@example.com',
+                              'lower@example.com', 'BAD@example.com', 'a@filler7.example', 'a@filler1999.example', 'a@filler6.example', 'zero@example.com',
+                              'a@long.example', 'a@example.com', 'a']):
+        for j, relay in enumerate(['(x.example.net [9.8.7.6])', '([9.8.7.6])', '([8.8.7.6])']):
+            if j == 2 or i < 4:
+                access['%d %d %s' % (i, j, addr)] = ('Received: from foo %s by mx.example.com with ESMTP id 1; Mon, 1 Jan 2024 10:00:00 +0000\n' % relay).encode() \
+                    + mail('x', sender='<%s>' % addr)
+
 main([
+    Case('AccessDB', ['AccessDB'], ''.join('header A_%d eval:check_access_database("%s/%s")\n' % (i, feeds, f)
+                                         for i, f in enumerate(['access.db', 'btree.db', 'none.db', 'access.txt'])), access),
     Case('AutoLearnThreshold', ['AutoLearnThreshold'], AUTOLEARN, autolearn, ('AUTOLEARN', 'AUTOLEARNSCORE')),
     Case('AutoLearnThreshold limits', ['AutoLearnThreshold'],
          AUTOLEARN + 'bayes_auto_learn_threshold_nonspam -1\nbayes_auto_learn_threshold_spam 6\n', autolearn, ('AUTOLEARN', 'AUTOLEARNSCORE')),

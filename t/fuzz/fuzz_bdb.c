@@ -1,0 +1,20 @@
+/*
+ * fuzz_bdb.c - Berkeley DB hash files
+ */
+#include "plugins/bdb_hash.h"
+#include "t/fuzz/fuzz.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct slice keys[] = {{(const unsigned char *)"ok@example.com", 14},
+	                                    {(const unsigned char *)"net", 3},
+	                                    {(const unsigned char *)"nothing", 7}};
+	struct bdb_hash db;
+	struct error error;
+
+	if (bdb_hash_open(slice_of(data, size), &db, &error) == STATUS_OK)
+		for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+			(void)bdb_hash_get(&db, keys[i]);
+	return 0;
+}
