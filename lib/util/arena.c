@@ -228,6 +228,12 @@ arena_array(struct arena *arena, size_t count, size_t size, size_t align)
 void *
 arena_regrow(struct arena *arena, void *old, size_t old_size, size_t new_size)
 {
+	return arena_regrow_aligned(arena, old, old_size, new_size, 1);
+}
+
+void *
+arena_regrow_aligned(struct arena *arena, void *old, size_t old_size, size_t new_size, size_t align)
+{
 	struct block *block = arena->top;
 	void *p;
 
@@ -238,7 +244,7 @@ arena_regrow(struct arena *arena, void *old, size_t old_size, size_t new_size)
 		UNPOISON(old, new_size);
 		return old;
 	}
-	p = arena_bytes(arena, new_size);
+	p = take(arena, new_size, align);
 	if (p != NULL && old != NULL)
 		memcpy(p, old, old_size < new_size ? old_size : new_size);
 	return p;

@@ -35,6 +35,9 @@ void *arena_bytes(struct arena *arena, size_t size);
  * latest allocation, else by copying.  NULL leaves `old` as it is.
  */
 void *arena_regrow(struct arena *arena, void *old, size_t old_size, size_t new_size);
+/* The same with alignment, for memory from arena_alloc; what is new is not zeroed. */
+void *arena_regrow_aligned(struct arena *arena, void *old, size_t old_size, size_t new_size,
+                           size_t align);
 
 #define arena_new(arena, type) ((type *)arena_alloc((arena), sizeof(type), alignof(type)))
 /* An array; NULL on overflow too. */
