@@ -133,7 +133,7 @@ struct conf_reader {
 	struct arena *arena; /* results live here: the conf's own */
 	const struct log *log;
 	const struct conf_env *env;
-	struct slice locale; /* "en_US" */
+	struct slice locale;        /* "en_US" */
 	const char *languages_path; /* TextCat's file, NULL: none; known before plugins finish */
 	bool local_tests_only;
 	bool lint;       /* problems are warnings, else info */

@@ -21,14 +21,14 @@ enum { P_ROLE, P_BULK, P_COUNT };
 
 static const char *const patterns[P_COUNT] = {
 	[P_ROLE] = "(?i)^(?:abuse|support|sales|info|helpdesk|contact|kontakt|(?:post|host|domain)"
-                   "master|undisclosed.*|"
+		   "master|undisclosed.*|"
 		   "request-[a-f0-9]{16}|bounced?-|"
 		   "[a-f0-9]{8}(?:\\.[a-f0-9]{8}|-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12})"
-                   "|.+=.+=.+)\\@",
+		   "|.+=.+=.+)\\@",
 	[P_BULK] = "(?i)(?:^(?:post|host|domain)master|^double-bounce|^(?:sentto|owner|return|(?:"
-                   "gr)?bounced?)-.+|"
+		   "gr)?bounced?)-.+|"
 		   "-(?:request|bounces?|admin|owner)|\\b(?:do[._-t]?)?no[._-t]?repl(?:y|ies)|.+=.+"
-                   ")\\@",
+		   ")\\@",
 };
 
 struct freemail_state {

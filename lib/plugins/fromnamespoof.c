@@ -19,7 +19,7 @@ struct fromnamespoof_settings {
 
 static const char *const patterns[] = {
 	"(?i)\\b([\\w\\.\\!\\#\\$\\%\\&\\'\\*\\+\\/"
-        "\\=\\?\\^\\_\\`\\{\\|\\}\\~-]+\\@\\w[\\w-]*\\.\\w[\\w.-]++)\\b",
+	"\\=\\?\\^\\_\\`\\{\\|\\}\\~-]+\\@\\w[\\w-]*\\.\\w[\\w.-]++)\\b",
 };
 
 struct spoof_state {
