@@ -21,6 +21,7 @@
 #include "spamd/listener.h"
 #include "spamd/logger.h"
 #include "spamd/options.h"
+#include "spamd/warm.h"
 #include "spamd/worker.h"
 #include "util/clock.h"
 
@@ -32,6 +33,7 @@ struct server {
 	struct logger logger;
 	const struct log *log;
 	struct filter *filter;
+	struct match_scratch *match; /* warm, for the workers to come */
 	struct listener_set listeners;
 	struct netset allowed;
 	struct worker_slot *slots; /* shared memory */
@@ -91,7 +93,10 @@ load_filter(struct server *server, struct error *error)
 	};
 
 	server->filter = filter_create(&options, error);
-	return server->filter == NULL ? STATUS_BAD : STATUS_OK;
+	if (server->filter == NULL)
+		return STATUS_BAD;
+	server->match = warm_scratch(server->filter);
+	return STATUS_OK;
 }
 
 static const char *
@@ -220,6 +225,7 @@ run_worker(struct server *server, struct worker_slot *slot)
 	struct worker_config config = {
 		.options = &server->options,
 		.filter = server->filter,
+		.match = server->match,
 		.log = server->log,
 		.listeners = &server->listeners,
 		.allowed = &server->allowed,
@@ -366,6 +372,7 @@ static void
 reload(struct server *server)
 {
 	struct filter *old = server->filter;
+	struct match_scratch *old_match = server->match;
 	struct error error;
 
 	log_info(server->log, "spamd", "server hit by SIGHUP, restarting");
@@ -375,6 +382,7 @@ reload(struct server *server)
 		return;
 	}
 	tell_workers(server, SIGTERM);
+	match_scratch_destroy(&old_match);
 	filter_destroy(&old);
 }
 
@@ -501,6 +509,7 @@ main(int argc, char **argv)
 	listener_close_all(&server.listeners, true);
 	if (server.options.pid_file != NULL)
 		unlink(server.options.pid_file);
+	match_scratch_destroy(&server.match);
 	filter_destroy(&server.filter);
 	logger_close(&server.logger);
 	arena_destroy(&server.arena);

@@ -299,7 +299,7 @@ worker_run(const struct worker_config *config)
 	w->fds = calloc(fixed + SESSIONS_MAX, sizeof(*w->fds));
 	w->env = (struct session_env){
 		.options = config->options, .filter = config->filter, .log = config->log};
-	w->env.match = match_scratch_create();
+	w->env.match = config->match != NULL ? config->match : match_scratch_create();
 	if (w->fds == NULL || w->env.match == NULL)
 		return 1;
 	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);

@@ -23,6 +23,7 @@ struct worker_slot {
 struct worker_config {
 	const struct spamd_options *options;
 	const struct filter *filter;
+	struct match_scratch *match; /* filled by the parent; the worker's copy */
 	const struct log *log;
 	const struct listener_set *listeners;
 	const struct netset *allowed;
