@@ -303,6 +303,7 @@ struct parser {
 	struct slice authserv;
 	struct found found[FOUND_MAX];
 	size_t count;
+	const char *problem; /* why the server's field is not looked at; NULL: its form */
 };
 
 static bool
@@ -354,10 +355,14 @@ parse_server(struct parser *p, const struct authres_settings *settings)
 		return false;
 	p->authserv = arena_dup_lower(p->arena, name);
 	if (settings->trusted.map.count > 0 &&
-	    conf_table_get(&settings->trusted, p->authserv).data == NULL)
+	    conf_table_get(&settings->trusted, p->authserv).data == NULL) {
+		p->problem = "authserv not trusted: ";
 		return false;
-	if (conf_table_get(&settings->ignored, p->authserv).data != NULL)
+	}
+	if (conf_table_get(&settings->ignored, p->authserv).data != NULL) {
+		p->problem = "ignored authserv: ";
 		return false;
+	}
 	if (!skip_cfws(&p->c))
 		return false;
 	if (take(&p->c, is_digit_byte, &version) && !skip_cfws(&p->c))
@@ -446,11 +451,17 @@ parse_field(struct scan *scan, struct authres_state *state, const struct authres
 {
 	struct parser p = {.c = {.s = value}, .arena = scan->arena};
 
-	if ((is_arc && !parse_instance(&p.c)) || !parse_server(&p, settings))
+	if ((is_arc && !parse_instance(&p.c)) || !parse_server(&p, settings)) {
+		log_debug(scan->log, "authres", "skipping header, %s%.*s",
+		          p.problem == NULL ? "invalid authserv" : p.problem,
+		          SLICE_FMT(p.authserv));
 		return;
+	}
 	while (!at_end(&p.c))
-		if (!parse_method(&p))
+		if (!parse_method(&p)) {
+			log_debug(scan->log, "authres", "skipping header, invalid at %zu", p.c.at);
 			return;
+		}
 	for (size_t i = 0; i < p.count; i++) {
 		struct slice *result = &state->result[p.found[i].method];
 
@@ -470,19 +481,54 @@ take_field_name(struct slice *line, struct slice name)
 }
 
 static void
+log_results(struct scan *scan, const struct authres_state *state)
+{
+	struct slice text = SLICE("");
+
+	for (size_t m = 0; m < METHOD_COUNT; m++)
+		if (state->result[m].data != NULL)
+			text = arena_printf(scan->arena, "%.*s%s%s=%.*s", SLICE_FMT(text),
+			                    text.len > 0 ? " " : "", methods[m].name,
+			                    SLICE_FMT(state->result[m]));
+	if (text.len > 0)
+		log_debug(scan->log, "authres", "results: %.*s", SLICE_FMT(text));
+	else
+		log_debug(scan->log, "authres", "no results");
+}
+
+static void
+log_field(struct scan *scan, struct slice field)
+{
+	if (log_wants(scan->log, LOG_LEVEL_DEBUG, "authres"))
+		log_debug(scan->log, "authres", "parsing %.*s",
+		          SLICE_FMT(log_quote(scan->arena, field, 1000)));
+}
+
+static void
 parsed(struct scan *scan)
 {
+	static const char *const words[] = {"internal", "trusted", "all"};
 	static const char *const blocks[] = {"ALL-INTERNAL", "ALL-TRUSTED", "ALL"};
 	const struct authres_settings *settings = plugin_settings(scan->conf, &plugin_authres);
 	struct authres_state *state = scan_state(scan, &plugin_authres);
 	struct slice rest = scan_header(scan, slice_from_cstr(blocks[settings->networks])), line;
+	bool any = false;
 
 	while (state != NULL && slice_next(&rest, '\n', &line)) {
-		if (take_field_name(&line, SLICE("ARC-Authentication-Results:")))
-			parse_field(scan, state, settings, line, true);
-		else if (take_field_name(&line, SLICE("Authentication-Results:")))
-			parse_field(scan, state, settings, line, false);
+		struct slice field = line;
+		bool is_arc = take_field_name(&line, SLICE("ARC-Authentication-Results:"));
+
+		if (!is_arc && !take_field_name(&line, SLICE("Authentication-Results:")))
+			continue;
+		any = true;
+		log_field(scan, field);
+		parse_field(scan, state, settings, line, is_arc);
 	}
+	if (!any)
+		log_debug(scan->log, "authres", "no Authentication-Results headers found from %s",
+		          words[settings->networks]);
+	else
+		log_results(scan, state);
 }
 
 /* ---- eval ---- */
