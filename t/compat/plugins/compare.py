@@ -113,9 +113,11 @@ def ask_ours(site, rules, files, work):
     server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         for _ in range(200):
-            if os.path.exists(path):
+            try:
+                socket.socket(socket.AF_UNIX).connect(path)
                 break
-            time.sleep(0.05)
+            except OSError:
+                time.sleep(0.05)
         answers = {}
         for name, file in files.items():
             with open(file, 'rb') as fh:
