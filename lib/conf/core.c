@@ -130,6 +130,7 @@ parse_remove_header(struct conf_reader *reader, void *settings, const struct dir
 	return CONF_OK;
 }
 
+/* Checker-Version always stays: by it a message is known to have been here. */
 static enum conf_result
 parse_clear_headers(struct conf_reader *reader, void *settings, const struct directive *d,
                     struct slice value)
@@ -1003,12 +1004,13 @@ parse_geodb_module(struct conf_reader *reader, void *settings, const struct dire
 
 /* ---- the table ---- */
 
+#define STANDARD_HEADER "all Checker-Version SpamAssassin _VERSION_ (_SUBVERSION_) on _HOSTNAME_"
 #define AT(field) offsetof(struct core_settings, field)
 
 /* clang-format off */
 static const struct directive directives[] = {
 	/* name, alias, type, scope, offset, default, parser */
-	{ "add_header", NULL, CONF_CUSTOM, CONF_USER, 0, NULL, parse_add_header },
+	{ "add_header", NULL, CONF_CUSTOM, CONF_USER, 0, STANDARD_HEADER, parse_add_header },
 	{ "all_spam_to", NULL, CONF_ADDRLIST, CONF_USER, AT(all_spam_to), NULL, NULL },
 	{ "allow_user_rules", NULL, CONF_CUSTOM, CONF_PRIV, 0, NULL, parse_allow_user_rules },
 	{ "always_trust_envelope_sender", NULL, CONF_BOOL, CONF_USER, AT(always_trust_envelope_sender), NULL, NULL },
