@@ -120,20 +120,21 @@ test_report(void **state)
 	assert_int_equal(bad, 0);
 }
 
-#define STATUS "X-Spam-Status: Yes, score=5.3\n"
+#define CHECKER "X-Spam-Checker-Version: SpamAssassin 4.0.1 (2024-03-25) on host.example.org"
+#define STATUS CHECKER "\nX-Spam-Status: Yes, score=5.3\n"
 
 /* clang-format off */
 static const struct rewrite_row {
 	const char *name, *prefs, *message, *expected;
 } rewrite_rows[] = {
 	{ "spam", "", MESSAGE, STATUS MESSAGE },
-	{ "ham", "", "From: b\n\nhello\n", "X-Spam-Status: No, score=0.0\nFrom: b\n\nhello\n" },
-	{ "no header", "", "\nmoney\n", "X-Spam-Status: No, score=3.3\n\nmoney\n" },
-	{ "no body", "", "From: b\n\n", "X-Spam-Status: No, score=0.0\nFrom: b\n\n" },
-	{ "crlf", "", "From: b\r\n\r\nhi\r\n", "X-Spam-Status: No, score=0.0\r\nFrom: b\r\n\r\nhi\r\n" },
-	{ "mbox", "", "From b Tue Nov 24 12:00:00 2026\nFrom: b\n\nhi\n", "From b Tue Nov 24 12:00:00 2026\nX-Spam-Status: No, score=0.0\nFrom: b\n\nhi\n" },
-	{ "return-path", "", "Return-Path: <b>\nFrom: b\n\nhi\n", "Return-Path: <b>\nX-Spam-Status: No, score=0.0\nFrom: b\n\nhi\n" },
-	{ "own headers go", "", "X-Spam-Flag: YES\nX-Spam-Status: Yes,\n\tscore=9\nFrom: b\n\nhi\n", "X-Spam-Status: No, score=0.0\nFrom: b\n\nhi\n" },
+	{ "ham", "", "From: b\n\nhello\n", CHECKER "\nX-Spam-Status: No, score=0.0\nFrom: b\n\nhello\n" },
+	{ "no header", "", "\nmoney\n", CHECKER "\nX-Spam-Status: No, score=3.3\n\nmoney\n" },
+	{ "no body", "", "From: b\n\n", CHECKER "\nX-Spam-Status: No, score=0.0\nFrom: b\n\n" },
+	{ "crlf", "", "From: b\r\n\r\nhi\r\n", CHECKER "\r\nX-Spam-Status: No, score=0.0\r\nFrom: b\r\n\r\nhi\r\n" },
+	{ "mbox", "", "From b Tue Nov 24 12:00:00 2026\nFrom: b\n\nhi\n", "From b Tue Nov 24 12:00:00 2026\n" CHECKER "\nX-Spam-Status: No, score=0.0\nFrom: b\n\nhi\n" },
+	{ "return-path", "", "Return-Path: <b>\nFrom: b\n\nhi\n", "Return-Path: <b>\n" CHECKER "\nX-Spam-Status: No, score=0.0\nFrom: b\n\nhi\n" },
+	{ "own headers go", "", "X-Spam-Flag: YES\nX-Spam-Status: Yes,\n\tscore=9\nFrom: b\n\nhi\n", CHECKER "\nX-Spam-Status: No, score=0.0\nFrom: b\n\nhi\n" },
 	{ "subject", "rewrite_header Subject [SPAM _SCORE_]\n", MESSAGE,
 	  STATUS "From: a@example.com\nSubject: [SPAM 5.3] you win\nX-Spam-Prev-Subject: you win\n\nmoney\n" },
 	{ "subject, once", "rewrite_header Subject [SPAM]\n", "From: a\nSubject: [SPAM] win\n\nmoney\n",
@@ -141,7 +142,7 @@ static const struct rewrite_row {
 	{ "from", "rewrite_header From SPAM\n", MESSAGE,
 	  STATUS "From: (SPAM) a@example.com\nSubject: you win\nX-Spam-Prev-From: a@example.com\n\nmoney\n" },
 	{ "8 bit", "add_header all Foo gr\xc3\xbc\xc3\x9f you\n", "From: b\n\nhi\n",
-	  "X-Spam-Status: No, score=0.0\nX-Spam-Foo: =?UTF-8?B?Z3LDvMOf?= you\nFrom: b\n\nhi\n" },
+	  CHECKER "\nX-Spam-Status: No, score=0.0\nX-Spam-Foo: =?UTF-8?B?Z3LDvMOf?= you\nFrom: b\n\nhi\n" },
 };
 /* clang-format on */
 
