@@ -24,13 +24,13 @@ enum charset_kind {
 	KIND_UTF7,
 	KIND_DOUBLE, /* lead and trail byte */
 	KIND_JIS,    /* escapes between ASCII and sets of EUC-JP */
-	KIND_ICONV   /* other states and escapes */
+	KIND_KR      /* shifts between ASCII and EUC-KR */
 };
 
 struct charset {
 	const char *name;
 	enum charset_kind kind;
-	/* KIND_DOUBLE, KIND_ICONV */
+	/* KIND_DOUBLE */
 	const char *iconv_name;
 	const char *iconv_second; /* asked for pairs that the first does not know */
 	/* KIND_DOUBLE: lead bytes as pairs first, last; bytes that stand alone as first, last, and
@@ -70,7 +70,7 @@ static const struct charset charsets[] = {
 	{ .name = "euc-kr", .kind = KIND_DOUBLE, .iconv_name = "EUC-KR", .leads = "\xa1\xac\xb0\xc8\xca\xfd" },
 	{ .name = "iso-2022-jp", .kind = KIND_JIS },
 	{ .name = "iso-2022-jp-1", .kind = KIND_JIS },
-	{ .name = "iso-2022-kr",  .kind = KIND_ICONV, .iconv_name = "ISO-2022-KR" },
+	{ .name = "iso-2022-kr",  .kind = KIND_KR },
 	{ .name = "johab", .kind = KIND_DOUBLE, .iconv_name = "JOHAB", .leads = "\x84\xd3\xd9\xde\xe0\xf9" },
 	{ .name = "shiftjis", .kind = KIND_DOUBLE, .iconv_name = "SJIS",
 	  .leads = "\x81\x84\x88\x9f\xe0\xea", .alone = { { 0xa1, 0xdf, 0xff61 } } },
@@ -770,49 +770,41 @@ jis_decode(struct arena *arena, struct slice text, struct slice *text_r)
 	                     ERROR_SPELL, text_r);
 }
 
+/* Runs between SO and SI are EUC-KR without its eighth bits, bytes outside stay what they are: as
+ * Perl's Encode takes it, which also drops all from the first escape that is no designator. */
 static bool
-iconv_decode(struct arena *arena, const struct charset *charset, struct slice text, bool strict,
-             struct slice *text_r)
+kr_decode(struct arena *arena, struct slice text, struct slice *text_r)
 {
-	iconv_t handle = iconv_open("UTF-8", charset->iconv_name);
-	char *in = (char *)(uintptr_t)text.data;
-	size_t in_left = text.len;
-	struct strbuf out;
-	bool good = true;
+	static const char designator[] = "\x1b$)C";
+	struct strbuf plain, euc;
+	struct slice rest;
+	size_t end = 0;
 
-	if (handle == (iconv_t)-1)
-		return false;
-	strbuf_init(&out, arena, 0);
-	while (in_left > 0) {
-		char *to;
-		size_t room, before;
-
-		if (!strbuf_reserve(&out, in_left + in_left / 2 + 32))
-			break;
-		to = (char *)out.data + out.len;
-		before = room = out.size - out.len;
-		if (iconv(handle, &in, &in_left, &to, &room) != (size_t)-1) {
-			out.len += before - room;
-			break;
-		}
-		out.len += before - room;
-		if (errno == E2BIG)
+	strbuf_init(&plain, arena, text.len);
+	for (size_t i = 0; i < text.len; i++)
+		if (slice_starts(slice_from(text, i), slice_from_cstr(designator)))
+			i += sizeof(designator) - 2;
+		else
+			strbuf_add_byte(&plain, text.data[i]);
+	rest = strbuf_slice(&plain);
+	strbuf_init(&euc, arena, rest.len);
+	for (size_t i = 0; i < rest.len && rest.data[i] != 0x1b; i++) {
+		if (rest.data[i] == 0x0e && end != SLICE_NPOS &&
+		    (end = slice_find_byte(rest, 0x0f, i)) != SLICE_NPOS) {
+			while (++i < end && rest.data[i] != 0x1b)
+				strbuf_add_byte(&euc, rest.data[i] > ' ' && rest.data[i] < 0x7f
+				                              ? rest.data[i] | 0x80
+				                              : rest.data[i]);
+			if (i < end)
+				break;
 			continue;
-		if (strict) {
-			good = false;
-			break;
 		}
-		strbuf_add_utf8(&out, 0xfffd);
-		if (in_left > 0) {
-			in++;
-			in_left--;
-		}
+		strbuf_add_byte(&euc, rest.data[i]);
 	}
-	iconv_close(handle);
-	if (!good || strbuf_is_bad(&out))
+	if (strbuf_is_bad(&plain) || strbuf_is_bad(&euc))
 		return false;
-	*text_r = strbuf_slice(&out);
-	return true;
+	return double_decode(arena, charset_canonical(SLICE("euc-kr")), strbuf_slice(&euc),
+	                     ERROR_SPELL, text_r);
 }
 
 static bool
@@ -835,8 +827,8 @@ decode_kind(struct arena *arena, const struct charset *charset, struct slice tex
 		                     text_r);
 	case KIND_JIS:
 		return jis_decode(arena, text, text_r);
-	case KIND_ICONV:
-		return iconv_decode(arena, charset, text, strict, text_r);
+	case KIND_KR:
+		return kr_decode(arena, text, text_r);
 	}
 	return false;
 }

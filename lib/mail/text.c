@@ -266,8 +266,11 @@ html_collect(struct message *m, struct message_text *texts)
 	for (struct part *p = message_leaf_next(m, NULL); p != NULL; p = message_leaf_next(m, p)) {
 		const struct part_text *text = part_rendered(p);
 
-		if (slice_eq(text->type, SLICE("text/html")) &&
-		    vec_push(m->arena, &texts->html, text->html) == NULL)
+		if (!slice_eq(text->type, SLICE("text/html")))
+			continue;
+		texts->last_html = text->html;
+		/* An empty part has no facts. */
+		if (text->html != NULL && vec_push(m->arena, &texts->html, text->html) == NULL)
 			m->spent = true;
 	}
 }
@@ -345,7 +348,7 @@ text_html(struct message *m)
 	if (texts == NULL)
 		return NULL;
 	html_collect(m, texts);
-	return texts->html.count == 0 ? NULL : texts->html.items[texts->html.count - 1];
+	return texts->last_html;
 }
 
 /* Pieces of 2048 to 4096 bytes, behind an LF, else ">", else a blank. */

@@ -24,6 +24,7 @@ struct message_text {
 	/* Facts of HTML parts in order (what html evals read: the last); NULL entries: empty part.
 	 */
 	VEC(struct html_result *) html;
+	struct html_result *last_html; /* of the last text/html part; NULL when it is empty */
 	bool html_done;
 };
 

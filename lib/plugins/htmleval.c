@@ -182,8 +182,17 @@ prepare_text(struct conf_reader *reader, struct rule_eval *rule, struct error *e
 	if (rule->args.count < 2)
 		return error_set(error, STATUS_BAD, "%.*s wants a list name and a pattern",
 		                 SLICE_FMT(rule->function));
-	rule->data = regex_create(reader->arena, rule->args.items[1], 0, error);
+	rule->data = regex_create(reader->arena, rule->args.items[1], REGEX_CHARACTERS, error);
 	return rule->data == NULL ? STATUS_BAD : STATUS_OK;
+}
+
+static bool
+string_matches(struct scan *scan, const struct regex *regex, const struct html_string *string)
+{
+	struct regex_scratch *scratch = scan_regex_scratch(scan);
+
+	return string->wide ? regex_is_match_characters(regex, scratch, string->text)
+	                    : regex_is_match(regex, scratch, string->text);
 }
 
 static int
@@ -196,8 +205,7 @@ match_texts(struct scan *scan, const struct eval_call *call, bool wanted)
 		const html_strings *list = html_result_list(html[i], arg(call, 0));
 
 		for (size_t k = 0; list != NULL && k < list->count; k++)
-			if (regex_is_match(call->data, scan_regex_scratch(scan),
-			                   list->items[k].text) == wanted)
+			if (string_matches(scan, call->data, &list->items[k]) == wanted)
 				return 1;
 	}
 	return 0;

@@ -7,6 +7,7 @@
 
 #include "rules/automaton.h"
 #include "rules/pattern.h"
+#include "util/utf8.h"
 #include "util/strbuf.h"
 
 enum {
@@ -37,6 +38,7 @@ struct regex {
 	unsigned groups;
 	bool sets_tags;
 	bool is_brief; /* lives for one message: machine code would cost more than it saves */
+	bool characters;
 };
 
 struct regex_scratch {
@@ -142,6 +144,7 @@ regex_create(struct arena *arena, struct slice text, unsigned flags, struct erro
 	if (temporary == NULL || regex == NULL)
 		goto out;
 	regex->text = arena_dup(arena, text);
+	regex->characters = (flags & REGEX_CHARACTERS) != 0;
 	if ((flags & REGEX_TEMPLATES) != 0 && regex->text.data != NULL &&
 	    !pattern_mark_templates(arena, regex->text, &regex->text, &names))
 		goto out;
@@ -250,6 +253,10 @@ compile_text(const struct regex *regex, struct slice text, struct error *error)
 	PCRE2_SIZE at = 0;
 	PCRE2_UCHAR8 words[200] = "";
 
+	if (regex->characters && tables != NULL) {
+		pcre2_compile_context_free_8(context);
+		return compile_wide(regex, text, error);
+	}
 	if (context == NULL || tables == NULL) {
 		pcre2_compile_context_free_8(context);
 		return error_set(error, STATUS_LIMIT, "no memory for regexp");
@@ -505,7 +512,7 @@ result_of(struct regex_scratch *scratch, int rc, bool wide)
 }
 
 static bool
-prepare_wide(struct regex_scratch *scratch, struct slice subject, uint32_t pairs)
+prepare_wide(struct regex_scratch *scratch, size_t len, uint32_t pairs)
 {
 	if (scratch->wide_context == NULL) {
 		scratch->wide_context = pcre2_match_context_create_32(NULL);
@@ -523,35 +530,41 @@ prepare_wide(struct regex_scratch *scratch, struct slice subject, uint32_t pairs
 		scratch->wide_data = pcre2_match_data_create_32(pairs, NULL);
 		scratch->wide_pairs = scratch->wide_data == NULL ? 0 : pairs;
 	}
-	if (scratch->wide_size < subject.len + 1) {
+	if (scratch->wide_size < len + 1) {
 		free(scratch->wide_subject);
-		scratch->wide_size = subject.len * 2 + 256;
+		scratch->wide_size = len * 2 + 256;
 		scratch->wide_subject = malloc(scratch->wide_size * sizeof(uint32_t));
 	}
 	if (scratch->wide_subject == NULL || scratch->wide_data == NULL) {
 		scratch->wide_size = scratch->wide_subject == NULL ? 0 : scratch->wide_size;
 		return false;
 	}
-	for (size_t i = 0; i < subject.len; i++)
-		scratch->wide_subject[i] = subject.data[i];
 	return true;
+}
+
+static enum regex_result
+run_wide(const struct regex *regex, struct regex_scratch *scratch, size_t len, size_t start,
+         uint32_t options)
+{
+	int rc = pcre2_match_32(regex->code->wide, scratch->wide_subject, len, start, options,
+	                        scratch->wide_data, scratch->wide_context);
+
+	if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
+		rc = pcre2_match_32(regex->code->wide, scratch->wide_subject, len, start,
+		                    options | PCRE2_NO_JIT, scratch->wide_data,
+		                    scratch->wide_context);
+	return result_of(scratch, rc, true);
 }
 
 static enum regex_result
 match_wide(const struct regex *regex, struct regex_scratch *scratch, struct slice subject,
            size_t start, uint32_t options)
 {
-	int rc;
-
-	if (!prepare_wide(scratch, subject, regex->groups + 1))
+	if (!prepare_wide(scratch, subject.len, regex->groups + 1))
 		return REGEX_LIMIT;
-	rc = pcre2_match_32(regex->code->wide, scratch->wide_subject, subject.len, start, options,
-	                    scratch->wide_data, scratch->wide_context);
-	if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-		rc = pcre2_match_32(regex->code->wide, scratch->wide_subject, subject.len, start,
-		                    options | PCRE2_NO_JIT, scratch->wide_data,
-		                    scratch->wide_context);
-	return result_of(scratch, rc, true);
+	for (size_t i = 0; i < subject.len; i++)
+		scratch->wide_subject[i] = subject.data[i];
+	return run_wide(regex, scratch, subject.len, start, options);
 }
 
 enum regex_result
@@ -603,6 +616,24 @@ bool
 regex_is_match(const struct regex *regex, struct regex_scratch *scratch, struct slice subject)
 {
 	return regex_match(regex, scratch, subject, 0, 0) == REGEX_HIT;
+}
+
+bool
+regex_is_match_characters(const struct regex *regex, struct regex_scratch *scratch,
+                          struct slice utf8)
+{
+	size_t count = 0;
+	unsigned long code;
+
+	if ((regex->code->wide == NULL &&
+	     (regex->code->failed || regex_compile(regex, NULL) != STATUS_OK)) ||
+	    regex->code->wide == NULL || !prepare_wide(scratch, utf8.len, regex->groups + 1))
+		return false;
+	for (size_t i = 0, len; i < utf8.len; i += len) {
+		len = utf8_decode(utf8, i, &code);
+		scratch->wide_subject[count++] = (uint32_t)code;
+	}
+	return run_wide(regex, scratch, count, 0, 0) == REGEX_HIT;
 }
 
 void

@@ -35,7 +35,9 @@ enum regex_flag {
 	REGEX_EAGER = 1U << 2,
 	/* Text without delimiters (address lists, conf globs): regex_create_rule only, delimiters
 	 * are taken off when they are there, their absence is no error. */
-	REGEX_BARE_ALLOWED = 1U << 3
+	REGEX_BARE_ALLOWED = 1U << 3,
+	/* For regex_is_match_characters(). */
+	REGEX_CHARACTERS = 1U << 4
 };
 
 enum regex_result {
@@ -107,6 +109,10 @@ enum regex_result regex_match(const struct regex *regex, struct regex_scratch *s
 struct regex_span regex_span(const struct regex_scratch *scratch, unsigned group);
 /* Plain yes or no. */
 bool regex_is_match(const struct regex *regex, struct regex_scratch *scratch, struct slice subject);
+
+/* The same for text that Perl holds as characters: a dot is one of them (REGEX_CHARACTERS). */
+bool regex_is_match_characters(const struct regex *regex, struct regex_scratch *scratch,
+                               struct slice utf8);
 
 /* All matches as while (subject =~ /re/g) finds them. */
 struct regex_iter {
