@@ -277,9 +277,10 @@ mailfrom_matches_rcvd(struct scan *scan, const struct eval_call *call)
 
 /* ---- hosts of URIs ---- */
 
-/* What the list says of a host or the nearest parent it knows: "1", "0", data NULL: nothing. */
+/* What the list says of a host or the nearest parent it knows, *match_r: "1", "0", data NULL:
+ * nothing. */
 static struct slice
-host_entry(struct scan *scan, struct slice list, struct slice host)
+host_entry(struct scan *scan, struct slice list, struct slice host, struct slice *match_r)
 {
 	size_t dots = 0;
 	bool literal = false;
@@ -300,6 +301,7 @@ host_entry(struct scan *scan, struct slice list, struct slice host)
 		value = dots < HOST_LEVELS_MAX || literal
 		                ? conf_table_get(&scan->core->uri_hosts, key)
 		                : SLICE_NULL;
+		*match_r = host;
 		if (value.data != NULL || literal || dot == SLICE_NPOS)
 			return value;
 		host = slice_from(host, dot + 1);
@@ -321,11 +323,16 @@ uri_host_in(struct scan *scan, const struct rule *rule, struct slice list)
 		if (slice_istarts(uri->raw, SLICE("mailto:")))
 			continue;
 		for (size_t h = 0; h < uri->hosts.count; h++) {
-			struct slice host = uri->hosts.items[h].host;
+			struct slice host = uri->hosts.items[h].host, match;
 
-			if (host.len == 0 || !slice_eq(host_entry(scan, list, host), SLICE("1")))
+			if (host.len == 0 ||
+			    !slice_eq(host_entry(scan, list, host, &match), SLICE("1")))
 				continue;
-			scan_test_log(scan, rule, arena_concat(scan->arena, SLICE("URI: "), host));
+			scan_test_log(scan, rule,
+			              slice_eq(match, host)
+			                      ? arena_concat(scan->arena, SLICE("URI: "), host)
+			                      : arena_printf(scan->arena, "URI: %.*s (%.*s)",
+			                                     SLICE_FMT(host), SLICE_FMT(match)));
 			return 1;
 		}
 	}
