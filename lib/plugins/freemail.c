@@ -214,9 +214,12 @@ report(struct scan *scan, const struct eval_call *call, struct slice text)
 
 	if (settings->add_describe_email == 0)
 		return;
-	for (bool first = true; slice_next(&text, '@', &piece); first = false)
-		out = arena_printf(scan->arena, "%.*s%s%.*s", SLICE_FMT(out), first ? "" : "(at)",
-		                   SLICE_FMT(piece));
+	/* not by printf: there may be a NUL in it */
+	for (bool first = true; slice_next(&text, '@', &piece); first = false) {
+		if (!first)
+			out = arena_concat(scan->arena, out, SLICE("(at)"));
+		out = arena_concat(scan->arena, out, piece);
+	}
 	scan_test_log(scan, call->rule, out);
 }
 
