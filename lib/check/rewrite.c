@@ -307,8 +307,10 @@ put_tag(struct arena *arena, struct slice line, struct slice tag)
 	value = at == SLICE_NPOS ? SLICE("") : slice_from(line, at);
 	if (slice_istarts(value, tag) && value.len > tag.len && value.data[tag.len] == ' ')
 		value = slice_from(value, tag.len + 1);
-	return arena_printf(arena, "%.*s %.*s %.*s", SLICE_FMT(slice_sub(line, 0, colon + 1)),
-	                    SLICE_FMT(tag), SLICE_FMT(value));
+	/* not by printf, which stops at a NUL */
+	line = arena_concat(arena, slice_sub(line, 0, colon + 1), SLICE(" "));
+	tag = arena_concat(arena, tag, SLICE(" "));
+	return arena_concat(arena, arena_concat(arena, line, tag), value);
 }
 
 static struct slice
@@ -456,7 +458,7 @@ with_comment(struct check *check, struct slice value, struct slice template_text
 	text = without_line_end(value);
 	if (slice_ends(text, tag))
 		text.len -= tag.len;
-	return arena_printf(arena, "%.*s%.*s\n", SLICE_FMT(text), SLICE_FMT(tag));
+	return arena_concat(arena, arena_concat(arena, text, tag), SLICE("\n"));
 }
 
 static struct slice
