@@ -607,9 +607,8 @@ failed(struct spamc *c, int code, bool has_more)
 }
 
 static int
-run(struct spamc *c)
+run_request(struct spamc *c, struct spamc_answer *answer)
 {
-	struct spamc_answer answer = {0};
 	enum input input = INPUT_WHOLE;
 	int code;
 
@@ -621,12 +620,23 @@ run(struct spamc *c)
 	}
 	if (input == INPUT_FAILED || (c->mode != MODE_PING && c->request.message.len == 0))
 		return failed(c, SPAMC_IOERR, input == INPUT_FAILED);
-	code = ask(c, &answer);
+	code = ask(c, answer);
 	if (code != SPAMC_OK)
 		return failed(c, code, false);
-	if (!write_verdict(c, &answer, c->request.message))
+	if (!write_verdict(c, answer, c->request.message))
 		return SPAMC_IOERR;
-	return (c->exit_code || c->mode == MODE_CHECK) && answer.is_spam ? 1 : 0;
+	return (c->exit_code || c->mode == MODE_CHECK) && answer->is_spam ? 1 : 0;
+}
+
+static int
+run(struct spamc *c)
+{
+	struct spamc_answer answer = {0};
+	int code = run_request(c, &answer);
+
+	free(answer.bytes);
+	free((void *)(uintptr_t)c->request.message.data);
+	return code;
 }
 
 int

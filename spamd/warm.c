@@ -111,9 +111,8 @@ warm_scratch(const struct filter *filter)
 		split_words(texts, &list);
 	for (size_t round = 0; round < ROUNDS && list.count > 0; round++) {
 		struct slice text = make_message(texts, &list, round);
-		struct check *check = text.data == NULL
-		                              ? NULL
-		                              : check_create(filter, arena, match, text, NULL);
+		struct check *check =
+			text.data == NULL ? NULL : check_create(filter, arena, match, text, NULL);
 
 		if (check != NULL) {
 			check_run_all(check);

@@ -415,7 +415,9 @@ markup_remove(struct arena *arena, const struct core_settings *core, struct mess
 	struct strbuf out;
 
 	strbuf_init(&out, arena, 0);
-	strbuf_add(&out, message->mbox_separator);
+	/* A message that was cut off within its header was wrapped with its "From " line. */
+	if (message->mbox_separator.len == 0 || !slice_starts(original, message->mbox_separator))
+		strbuf_add(&out, message->mbox_separator);
 	if (original.data != NULL) {
 		strbuf_add(&out, original);
 		return strbuf_is_bad(&out) ? SLICE_NULL

@@ -239,7 +239,7 @@ is_own_header(struct slice line)
 static bool
 collect_lines(struct check *check, slice_vec *lines, struct slice *separator_r)
 {
-	struct slice rest = check->scan.message->pristine_headers, line;
+	struct slice rest = check->scan.message->original_headers, line;
 	bool skipping = false;
 
 	*separator_r = SLICE("");
@@ -381,6 +381,17 @@ add_fixed(struct strbuf *out, struct slice text, bool crlf)
 		strbuf_add(out, text);
 }
 
+/* A line that came in goes out as it is, whatever it ends with; one that we made fits the others.
+ */
+static void
+add_line(struct strbuf *out, const struct message *message, struct slice line)
+{
+	const struct slice in = message->original_headers;
+	bool is_original = line.data >= in.data && line.data < in.data + in.len;
+
+	add_fixed(out, line, message->is_crlf && !is_original);
+}
+
 static struct slice
 rewrite_headers(struct check *check)
 {
@@ -398,13 +409,13 @@ rewrite_headers(struct check *check)
 	strbuf_add(&out, message->mbox_separator);
 	if (lines.count > 0 && slice_istarts(lines.items[0], SLICE("Return-Path:")))
 		do
-			add_fixed(&out, lines.items[i++], crlf);
+			add_line(&out, message, lines.items[i++]);
 		while (i < lines.count && is_continuation(lines.items[i]));
 	add_fixed(&out, rewrite_added_headers(check, check->is_spam), crlf);
 	for (; i < lines.count; i++)
-		add_fixed(&out, lines.items[i], crlf);
-	add_fixed(&out, separator, crlf);
-	strbuf_add(&out, message->pristine_body);
+		add_line(&out, message, lines.items[i]);
+	strbuf_add(&out, separator);
+	strbuf_add(&out, message->original_body);
 	return strbuf_is_bad(&out) ? SLICE_NULL : strbuf_slice(&out);
 }
 
@@ -564,6 +575,15 @@ add_outer_headers(struct check *check, struct strbuf *out)
 			add_copies(check, out, copies->items[i]);
 }
 
+/* One whose header does not end properly is kept with its "From " line: it has no other frame. */
+static struct slice
+wrapped_original(const struct message *message)
+{
+	bool has_frame = message->original_body.len > 0 && !message->missing_head_body_separator;
+
+	return has_frame ? message->original : message->input;
+}
+
 static struct slice
 rewrite_wrapped(struct check *check)
 {
@@ -596,7 +616,7 @@ rewrite_wrapped(struct check *check)
 	              attachment ? "attachment" : "inline");
 	strbuf_add(&out, message->mbox_separator);
 	add_fixed(&out, strbuf_slice(&head), message->is_crlf);
-	strbuf_add(&out, message->pristine);
+	strbuf_add(&out, wrapped_original(message));
 	add_fixed(&out, arena_printf(check->scan.arena, "\n--%.*s--\n\n", SLICE_FMT(boundary)),
 	          message->is_crlf);
 	return strbuf_is_bad(&out) || strbuf_is_bad(&head) ? SLICE_NULL : strbuf_slice(&out);

@@ -524,6 +524,9 @@ message_split(struct parser *parser, struct part *part, struct slice input, unsi
 	if (is_root) {
 		m->is_crlf = is_crlf;
 		m->missing_head_body_separator = end.missing_separator;
+		m->original = input;
+		m->original_headers = slice_sub(input, 0, end.headers_len);
+		m->original_body = slice_from(input, end.headers_len);
 		m->pristine_body = body;
 		m->pristine = input;
 		if (end.has_bare_lf)

@@ -97,6 +97,9 @@ struct message {
 	struct slice mbox_separator; /* "From ..." line, with its LF; data NULL = none */
 	/* As `full` rules see them: without the mbox line. */
 	struct slice pristine, pristine_headers, pristine_body;
+	/* What came in after the mbox separator, byte for byte: what is given back.  pristine is
+	 * what `full` rules see, where the reference has put CR before bare LF. */
+	struct slice original, original_headers, original_body;
 	bool is_crlf;
 
 	bool missing_head_body_separator;

@@ -4,8 +4,8 @@
 
 enum {
 	PROGRAM_MAX = 65535, /* steps are numbered in 16 bits */
-	PROGRAM_MIN = 30,  /* below, PCRE2 is as cheap */
-	COPY_STEPS = 50000, /* steps that the copies of one counted repeat may take */
+	PROGRAM_MIN = 30,    /* below, PCRE2 is as cheap */
+	COPY_STEPS = 50000,  /* steps that the copies of one counted repeat may take */
 	COPIES_MAX = 64,
 	EXACT_STEPS = 0, /* optional copies up to this much are not made unbounded */
 	STATES_MAX = 6000,
@@ -16,7 +16,8 @@ enum {
 	TABLE_MIN = 64
 };
 
-/* Rows are numbered in units of entries, so that 16 bits name them and the processor scales them. */
+/* Rows are numbered in units of entries, so that 16 bits name them and the processor scales them.
+ */
 enum { GO_UNKNOWN = 0, GO_ACCEPT = 1, GO_DEAD = 2, GO_STATE = 3, UNIT = 4, UNITS_MAX = 65535 - 3 };
 
 enum op { OP_CLASS, OP_SPLIT, OP_JUMP, OP_BOL, OP_BOL_LINES, OP_ACCEPT };
@@ -305,7 +306,6 @@ automaton_bytes(const struct automaton *a)
 }
 
 /* ---- states ---- */
-
 
 struct state {
 	uint32_t first; /* in pool */
@@ -731,8 +731,7 @@ find_step(struct automaton_cache *cache, struct table *t, uint32_t from, uint32_
 	uint32_t count = 0, go;
 
 	/* A match may begin at every byte. */
-	if (begin_closure(cache, t, byte == '\n', &count) ||
-	    step_all(cache, t, &s, byte, &count))
+	if (begin_closure(cache, t, byte == '\n', &count) || step_all(cache, t, &s, byte, &count))
 		go = GO_ACCEPT;
 	else
 		go = intern_state(t, cache->list, count);

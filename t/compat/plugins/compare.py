@@ -83,6 +83,7 @@ def ask_reference(site, rules, files):
         sys.stderr.write(done.stderr.decode('latin-1'))
     by_path = {}
     for line in done.stdout.splitlines():
+        line = line.lstrip()  # the reference's metas print to standard output when Shortcircuit is loaded
         if line.startswith(b'{'):
             row = json.loads(line)
             by_path[row['file']] = row['headers']

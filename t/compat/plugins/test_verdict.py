@@ -82,12 +82,12 @@ score   U  1
 header  Z  Subject =~ /./
 priority Z 500
 meta    M  A && C
-meta    N  A || C
+meta    N  C && !A
 body    __S /sub/
 header  HE eval:check_for_unique_subject_id()
 """
 sc_messages = {}
-for words in ('', 'aaa', 'bbb', 'ccc', 'ddd', 'aaa bbb', 'aaa ccc', 'ccc ddd', 'eee', 'fff', 'eee fff ddd', 'aaa bbb ccc ddd eee fff', 'sub', 'uuu'):
+for words in ('none', 'aaa', 'bbb', 'ccc', 'ddd', 'aaa bbb', 'aaa ccc', 'ccc ddd', 'eee', 'fff', 'eee fff ddd', 'aaa bbb ccc ddd eee fff', 'sub', 'uuu'):
     sc_messages[words] = mail('Text %s http://www.example.com/%s\n' % (words, words.replace(' ', '')), subject='s %s' % words)
 SC_TAGS = ('SC', 'SCRULE', 'SCTYPE', 'AUTOLEARN', 'REPORT')
 
@@ -197,13 +197,13 @@ main([
          AUTOLEARN + 'bayes_auto_learn_threshold_nonspam -1\nbayes_auto_learn_threshold_spam 6\n', autolearn, ('AUTOLEARN', 'AUTOLEARNSCORE')),
     Case('AutoLearn not loaded', [], AUTOLEARN, autolearn, ('AUTOLEARN', 'AUTOLEARNSCORE')),
     Case('AutoLearn off', ['AutoLearnThreshold'], AUTOLEARN + 'bayes_auto_learn 0\n', autolearn, ('AUTOLEARN', 'AUTOLEARNSCORE')),
-    Case('Shortcircuit', ['Shortcircuit', 'HeaderEval'], SC + 'shortcircuit A on\nshortcircuit C spam\nshortcircuit B ham\n', sc_messages, SC_TAGS),
+    Case('Shortcircuit', ['Shortcircuit', 'HeaderEval'], SC + 'shortcircuit A on\nshortcircuit C spam\nshortcircuit B ham\npriority A -3\npriority B -2\npriority C -1\n', sc_messages, SC_TAGS),
     Case('Shortcircuit late', ['Shortcircuit', 'HeaderEval', 'AutoLearnThreshold'],
          SC + 'use_bayes 1\nshortcircuit D on\nshortcircuit F spam\nshortcircuit E on\nshortcircuit U on\nshortcircuit __S ham\nshortcircuit C on\n'
          'shortcircuit C off\nshortcircuit_spam_score 50\nshortcircuit_ham_score -3\nscore SHORTCIRCUIT 5\n', sc_messages, SC_TAGS),
     Case('Shortcircuit limits', ['Shortcircuit', 'HeaderEval'],
-         SC + 'shortcircuit_min_ham_score -1\nshortcircuit_max_spam_score 2\nheader SHORTCIRCUIT eval:check_shortcircuit()\npriority A -5\npriority B -5\n'
-         'priority C -4\n', sc_messages, SC_TAGS),
+         SC + 'shortcircuit_min_ham_score -1\nshortcircuit_max_spam_score 2\nheader SHORTCIRCUIT eval:check_shortcircuit()\npriority A -5\npriority B -4\n'
+         'priority C -3\n', sc_messages, SC_TAGS),
     Case('Shortcircuit metas', ['Shortcircuit', 'HeaderEval'],
          SC + 'shortcircuit M on\nshortcircuit N spam\nmeta O (M)\npriority O 100\nmeta P (Z)\n', sc_messages, SC_TAGS),
     Case('AuthRes', ['AuthRes'], auth_cf, auth),
