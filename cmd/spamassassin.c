@@ -114,7 +114,7 @@ static const struct cmd_option rows[] = {
 /* clang-format on */
 
 struct options {
-	const char *config_path, *site_path, *prefs_path, *username, *debug;
+	const char *config_path, *site_path, *prefs_path, *debug;
 	struct strbuf pre, cf;
 	enum archive_format format;
 	bool create_prefs, has_error_code, help, version, lint, net, local;
@@ -137,6 +137,12 @@ struct program {
 };
 
 /* ---- command line ---- */
+
+static void
+tell_later(const char *option, const char *what)
+{
+	fprintf(stderr, "spamassassin: %s has no effect yet: there are no %s\n", option, what);
+}
 
 static void
 take_option(void *data, int id, const char *value, bool on)
@@ -166,7 +172,7 @@ take_option(void *data, int id, const char *value, bool on)
 		strbuf_printf(&o->cf, "%s\n", value);
 		break;
 	case OPT_USERNAME:
-		o->username = value;
+		tell_later("--username", "stores");
 		break;
 	case OPT_DEBUG:
 		o->debug = *value == '\0' || strcmp(value, "0") == 0 ? "all" : value;
@@ -183,6 +189,7 @@ take_option(void *data, int id, const char *value, bool on)
 		break;
 	case OPT_IPV4:
 	case OPT_IPV6:
+		tell_later("a choice of IP version", "network tests");
 		break;
 	case OPT_LINT:
 		o->lint = true;
