@@ -23,6 +23,7 @@
 #include "cmd/stderr_log.h"
 #include "util/clock.h"
 #include "util/file.h"
+#include "util/heap.h"
 #include "util/strbuf.h"
 
 enum exit_code {
@@ -38,7 +39,11 @@ enum exit_code {
 };
 
 /* Budget of a message: this and so many times its size. */
-enum { ARENA_BYTES_BASE = 64 * 1024 * 1024, ARENA_TIMES = 40 };
+enum {
+	ARENA_BYTES_BASE = 64 * 1024 * 1024,
+	ARENA_TIMES = 40,
+	HEAP_BYTES = 64 * 1024 * 1024 /* what rules and one message take, at most */
+};
 
 enum option_id {
 	OPT_CONFIG_PATH,
@@ -726,9 +731,12 @@ run(struct program *p, char **targets, int count)
 int
 main(int argc, char **argv)
 {
-	struct program p = {.arena = arena_create(0), .message_arena = arena_create(0)};
+	struct program p = {0};
 	int count, code;
 
+	heap_prefer_large_pages(HEAP_BYTES);
+	p.arena = arena_create(0);
+	p.message_arena = arena_create(0);
 	if (p.arena == NULL || p.message_arena == NULL)
 		return CODE_OS_ERROR;
 	code = read_command_line(&p, argc, argv, &count);

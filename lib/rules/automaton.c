@@ -239,28 +239,51 @@ collect_classes(struct automaton *a, struct compiler *c, struct arena *arena)
 	return a->classes != NULL;
 }
 
+/* Columns that `set` holds only a part of are split in two. */
+static void
+split_columns(struct automaton *a, uint16_t total[256], const struct byte_set *set)
+{
+	uint8_t touched[256], inside[256] = {0};
+	uint16_t in[256] = {0};
+	unsigned touched_count = 0;
+
+	for (unsigned w = 0; w < 4; w++)
+		for (uint64_t m = set->bits[w]; m != 0; m &= m - 1) {
+			uint8_t col = a->map[w * 64 + (unsigned)__builtin_ctzll(m)];
+
+			if (in[col]++ == 0)
+				touched[touched_count++] = col;
+		}
+	for (unsigned i = 0; i < touched_count; i++) {
+		uint8_t col = touched[i];
+
+		inside[col] = col;
+		if (in[col] == total[col])
+			continue;
+		inside[col] = (uint8_t)a->columns;
+		total[a->columns++] = in[col];
+		total[col] = (uint16_t)(total[col] - in[col]);
+	}
+	for (unsigned w = 0; w < 4; w++)
+		for (uint64_t m = set->bits[w]; m != 0; m &= m - 1) {
+			unsigned byte = w * 64 + (unsigned)__builtin_ctzll(m);
+
+			a->map[byte] = inside[a->map[byte]];
+		}
+}
+
 /* Splits the bytes until no class holds only a part of a column. */
 static void
 make_columns(struct automaton *a)
 {
-	a->columns = 1;
-	for (uint32_t k = 0; k <= a->class_count && a->columns < 256; k++) {
-		struct byte_set newline = {{1U << '\n'}};
-		const struct byte_set *set = k < a->class_count ? &a->classes[k] : &newline;
-		uint16_t inside[256];
-		uint32_t total[256] = {0}, in[256] = {0}, before = a->columns;
+	struct byte_set newline = {{1U << '\n'}};
+	uint16_t total[256] = {256};
 
-		for (unsigned b = 0; b < 256; b++) {
-			total[a->map[b]]++;
-			in[a->map[b]] += byte_set_has(set, b);
-		}
-		for (uint32_t col = 0; col < before; col++)
-			inside[col] = (uint16_t)(in[col] > 0 && in[col] < total[col] ? a->columns++
-			                                                             : col);
-		for (unsigned b = 0; b < 256; b++)
-			if (byte_set_has(set, b))
-				a->map[b] = (uint8_t)inside[a->map[b]];
-	}
+	a->columns = 1;
+	for (uint32_t k = 0; k < a->class_count && a->columns < 256; k++)
+		split_columns(a, total, &a->classes[k]);
+	if (a->columns < 256)
+		split_columns(a, total, &newline);
 	for (unsigned b = 256; b-- > 0;)
 		a->sample[a->map[b]] = (uint8_t)b;
 	a->units = (a->columns + UNIT - 1) / UNIT;

@@ -125,6 +125,17 @@ factor_classes_init(struct factor_classes *classes, struct arena *arena, bool as
 	return classes->slots != NULL;
 }
 
+static void
+weigh_symbols(const struct factor_classes *classes, uint64_t symbols, float *p_r, uint8_t *count_r)
+{
+	float p = 0;
+
+	for (uint64_t m = symbols; m != 0; m &= m - 1)
+		p += classes->symbol_p[__builtin_ctzll(m)];
+	*p_r = p;
+	*count_r = (uint8_t)__builtin_popcountll(symbols);
+}
+
 static uint16_t
 intern(struct analysis *an, struct byte_set set)
 {
@@ -146,6 +157,7 @@ intern(struct analysis *an, struct byte_set set)
 			cls.p += classes->byte_p[b];
 			cls.symbols |= (uint64_t)1 << classes->symbol_of[b];
 		}
+	weigh_symbols(classes, cls.symbols, &cls.symbols_p, &cls.symbol_count);
 	if (classes->list.count >= classes->slot_count / 2 || classes->list.count >= 65000 ||
 	    vec_push(classes->arena, &classes->list, cls) == NULL) {
 		an->spent = true;
@@ -443,35 +455,63 @@ factor_symbols(const struct factor_classes *classes, const struct factor *q, int
 	return 0;
 }
 
+/* A factor's positions, as far as keys are concerned; -1 and n are the neighbours. */
+struct key_view {
+	float p[FACTOR_MAX + 2]; /* of position k: p[k + 1] */
+	int count[FACTOR_MAX + 2];
+	int lo, hi;
+};
+
+static bool
+view_edge(const struct factor_classes *classes, const struct factor *q, int at,
+          struct key_view *view)
+{
+	uint64_t symbols;
+	uint8_t count;
+
+	if (q->edge[at < 0 ? 0 : q->n] == 0)
+		return false;
+	symbols = factor_symbols(classes, q, at);
+	if (symbols == 0)
+		return false;
+	weigh_symbols(classes, symbols, &view->p[at + 1], &count);
+	view->count[at + 1] = count;
+	return true;
+}
+
+static void
+key_view(const struct factor_classes *classes, const struct factor *q, struct key_view *view)
+{
+	view->lo = view_edge(classes, q, -1, view) ? -1 : 0;
+	view->hi = view_edge(classes, q, q->n, view) ? q->n + 1 : q->n;
+	for (int k = 0; k < q->n; k++) {
+		const struct factor_class *cls = class_of(classes, q->cls[k]);
+
+		view->p[k + 1] = cls->symbols_p;
+		view->count[k + 1] = cls->symbol_count;
+	}
+}
+
 struct factor_window
 factor_window(const struct factor_classes *classes, const struct factor *q)
 {
 	struct factor_window best = {0, 0, 0, 1};
-	float p[FACTOR_MAX + 2], best_cost = 1e9F;
-	int bits[FACTOR_MAX + 2];
-	int lo = 0, hi = q->n;
+	float best_cost = 1e9F;
+	struct key_view view;
 
 	if (q->n == 0)
 		return best;
-	if (factor_symbols(classes, q, -1) != 0)
-		lo = -1;
-	if (factor_symbols(classes, q, q->n) != 0)
-		hi++;
-	for (int k = lo; k < hi; k++) {
-		uint64_t m = factor_symbols(classes, q, k);
-		bits[k + 1] = __builtin_popcountll(m);
-		p[k + 1] = 0;
-		for (; m != 0; m &= m - 1)
-			p[k + 1] += classes->symbol_p[__builtin_ctzll(m)];
-	}
+	key_view(classes, q, &view);
 	for (int len = 4; len >= 2; len--)
-		for (int k = lo; k + len <= hi; k++) {
-			long keys = 1;
-			float prob = 1, cost;
+		for (int k = view.lo; k + len <= view.hi; k++) {
+			const int *count = &view.count[k + 1];
+			const float *p = &view.p[k + 1];
+			long keys = (long)count[0] * count[1];
+			float prob = p[0] * p[1], cost;
 
-			for (int j = k; j < k + len; j++) {
-				keys *= bits[j + 1];
-				prob *= p[j + 1];
+			for (int j = 2; j < len; j++) {
+				keys *= count[j];
+				prob *= p[j];
 			}
 			cost = prob + (float)keys * 1e-7F;
 			if (keys > KEY_CAP || cost >= best_cost)

@@ -54,6 +54,8 @@ struct factor_class {
 	struct byte_set set;
 	uint64_t symbols;
 	float p;
+	float symbols_p; /* of all its symbols: what a key of them sees */
+	uint8_t symbol_count;
 };
 
 /* Classes are shared by all patterns of a table. */

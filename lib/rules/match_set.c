@@ -24,6 +24,7 @@ struct match_rule {
 	unsigned flags;
 	unsigned maxhits;
 	struct automaton *automaton; /* asked before PCRE2, when there is one */
+	bool wants_automaton;        /* made when it is first asked */
 	struct match_need need[FOR_COUNT];
 };
 
@@ -32,6 +33,7 @@ struct match_set {
 	struct match_set
 		*self;        /* to build tables at first use of a set that users see as constant */
 	bool lazy[FOR_COUNT]; /* table to be built when the first such text comes */
+	bool is_lazy;         /* MATCH_BUILD_LAZY */
 	VEC(struct match_rule) rules;
 	struct match_table *table[FOR_COUNT]; /* NULL: every rule is a candidate there */
 	uint64_t *always[FOR_COUNT];          /* slots that are candidates without evidence */
@@ -124,6 +126,40 @@ note_need(struct match_need *out, const struct factor_need *need)
 	out->run_times = need->run_times;
 }
 
+/* A command asks few of them: the tree is parsed again for those. */
+static void
+want_automaton(struct match_set *set, struct match_rule *rule, const struct pattern *pattern)
+{
+	rule->wants_automaton = set->is_lazy;
+	if (!set->is_lazy)
+		rule->automaton = automaton_create(set->arena, pattern);
+}
+
+static struct automaton *
+make_automaton(struct match_set *set, size_t slot)
+{
+	struct match_rule *rule = &set->rules.items[slot];
+	struct arena *temporary = arena_create(0);
+	struct pattern *pattern = NULL;
+
+	rule->wants_automaton = false;
+	if (temporary != NULL)
+		pattern = pattern_parse(temporary, regex_text(rule->regex), NULL);
+	if (pattern != NULL)
+		rule->automaton = automaton_create(set->arena, pattern);
+	arena_destroy(&temporary);
+	return rule->automaton;
+}
+
+/* NULL: there is none, ask PCRE2. */
+static inline const struct automaton *
+automaton_of(const struct match_set *set, const struct match_rule *rule)
+{
+	if (__builtin_expect(!rule->wants_automaton, 1))
+		return rule->automaton;
+	return make_automaton(set->self, (size_t)(rule - set->rules.items));
+}
+
 /* One rule's condition for one sort of text. */
 static bool
 analyse_rule(struct match_set *set, size_t slot, int which, struct match_builder *builder,
@@ -137,7 +173,7 @@ analyse_rule(struct match_set *set, size_t slot, int which, struct match_builder
 	factor_analyse(&need, temporary, pattern, match_builder_classes(builder), may_decide);
 	note_need(&rule->need[which], &need);
 	if (rule->automaton == NULL && (need.kind == FACTOR_NEEDS || need.kind == FACTOR_ALWAYS))
-		rule->automaton = automaton_create(set->arena, pattern);
+		want_automaton(set, rule, pattern);
 	return match_builder_add(builder, (uint32_t)slot, &need,
 	                         may_decide && (rule->flags & MATCH_NOSUBJECT) == 0);
 }
@@ -199,6 +235,7 @@ match_set_build(struct match_set *set, unsigned flags, struct error *error)
 	enum status status = STATUS_OK;
 
 	set->words = (set->rules.count + 63) / 64;
+	set->is_lazy = lazy;
 	set->lazy[FOR_ASCII] = set->lazy[FOR_OTHER] = tables && lazy;
 	if (tables && !lazy) {
 		status = build_table(set, FOR_ASCII, error);
@@ -634,6 +671,7 @@ decide_item(const struct match_run *run, struct decision *d, const struct match_
 	const struct match_need *need = &rule->need[which];
 	const struct match_table *table = run->set->table[which];
 	struct slice text = run->items[item];
+	const struct automaton *automaton;
 
 	if (item == 0 && (rule->flags & MATCH_NOSUBJECT) != 0)
 		return;
@@ -653,8 +691,8 @@ decide_item(const struct match_run *run, struct decision *d, const struct match_
 	}
 	if (need->run_len > 0 && !has_runs(need, match_table_class(table, need->run_class), text))
 		return;
-	if (rule->automaton != NULL &&
-	    !automaton_may_match(rule->automaton, run->scratch->automata, text))
+	automaton = automaton_of(run->set, rule);
+	if (automaton != NULL && !automaton_may_match(automaton, run->scratch->automata, text))
 		return;
 	decide_by_pcre2(d, text, item);
 }
