@@ -179,6 +179,10 @@ filter_create(const struct filter_options *options, struct error *error)
 	if (filter->conf == NULL || conf_add_module(filter->conf, &rules_module) == SIZE_MAX ||
 	    conf_add_module(filter->conf, &plugins_module) == SIZE_MAX)
 		goto no_memory;
+	/* A default only, which configuration may change: so it is in the reference. */
+	if (options->no_learning)
+		((struct core_settings *)conf_settings(filter->conf, &conf_core_module))
+			->bayes_auto_learn = false;
 	set_hostname(filter);
 	warn_about_network(filter);
 	filter->env.local_tests_only = filter->options.local_tests_only;

@@ -346,8 +346,6 @@ tag_autolearn(struct check *check, const struct tag_call *call)
 	struct autolearn_points points;
 
 	(void)call;
-	if (check->filter->options.no_learning)
-		return SLICE("disabled");
 	switch (autolearn_decide(&check->scan,
 	                         check->scan.score >= check->scan.core->required_score, &points)) {
 	case AUTOLEARN_DISABLED:

@@ -904,32 +904,32 @@ parse_rbl_timeout(struct conf_reader *reader, void *settings, const struct direc
 
 /* ---- geography ---- */
 
+/* KIND[:PATH]...; without a path the kind is searched for again. */
 static enum conf_result
 parse_geodb_options(struct conf_reader *reader, void *settings, const struct directive *d,
                     struct slice value)
 {
-	static const char *const kinds[] = {"country", "city", "isp", "asn"};
+	static const char *const kinds[] = {"country", "city", "isp"};
 	struct core_settings *core = settings;
 	struct slice word;
 
 	(void)d;
-	if (value.len == 0)
-		return CONF_MISSING;
 	while (slice_next_word(&value, &word)) {
 		size_t colon = slice_find_byte(word, ':', 0);
+		struct slice kind = slice_sub(word, 0, colon);
 		bool known = false;
 
-		if (slice_ieq(word, SLICE("reset"))) {
+		if (slice_ieq(kind, SLICE("reset"))) {
 			conf_table_clear(&core->geodb_options);
 			continue;
 		}
 		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-			known |= slice_ieq(slice_sub(word, 0, colon), slice_from_cstr(kinds[i]));
-		if (!known || colon == SLICE_NPOS || colon + 1 == word.len)
+			known |= slice_ieq(kind, slice_from_cstr(kinds[i]));
+		if (!known)
 			return CONF_INVALID;
 		if (!conf_table_set(reader, &core->geodb_options,
-		                    arena_dup_lower(reader->arena, slice_sub(word, 0, colon)),
-		                    slice_from(word, colon + 1)))
+		                    arena_dup_lower(reader->arena, kind),
+		                    colon == SLICE_NPOS ? SLICE("") : slice_from(word, colon + 1)))
 			return CONF_FAILED;
 	}
 	return CONF_OK;
@@ -955,21 +955,45 @@ parse_geodb_path(struct conf_reader *reader, void *settings, const struct direct
 	return CONF_OK;
 }
 
+static bool
+has_iword(struct slice text, struct slice word)
+{
+	for (size_t i = 0; i + word.len <= text.len; i++)
+		if (slice_istarts(slice_from(text, i), word))
+			return true;
+	return false;
+}
+
 static enum conf_result
-parse_old_geodb(struct conf_reader *reader, void *settings, const struct directive *d,
-                struct slice value)
+parse_country_db_type(struct conf_reader *reader, void *settings, const struct directive *d,
+                      struct slice value)
+{
+	static const struct {
+		const char *has, *module;
+	} rows[] = {{"GeoIP2", "geoip2"}, {"Geo", "geoip"}, {"Fast", "fast"}};
+	struct core_settings *core = settings;
+
+	log_warn(reader->log, "config", "deprecated setting used, change %s to geodb_module",
+	         d->name);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (has_iword(value, slice_from_cstr(rows[i].has))) {
+			core->geodb_module = slice_from_cstr(rows[i].module);
+			return CONF_OK;
+		}
+	return CONF_INVALID;
+}
+
+static enum conf_result
+parse_country_db_path(struct conf_reader *reader, void *settings, const struct directive *d,
+                      struct slice value)
 {
 	struct core_settings *core = settings;
 	bool isp = slice_find(slice_from_cstr(d->name), SLICE("isp"), 0) != SLICE_NPOS;
 
-	log_warn(reader->log, "config", "deprecated setting used, change %s to %s", d->name,
-	         d->offset == 0 ? "geodb_options" : "geodb_module");
+	log_warn(reader->log, "config", "deprecated setting used, change %s to geodb_options",
+	         d->name);
 	if (value.len == 0)
 		return CONF_INVALID;
-	if (d->offset != 0) {
-		core->geodb_module = value;
-		return CONF_OK;
-	}
 	return conf_table_set(reader, &core->geodb_options, isp ? SLICE("isp") : SLICE("country"),
 	                      value)
 	               ? CONF_OK
@@ -980,23 +1004,25 @@ static enum conf_result
 parse_geodb_module(struct conf_reader *reader, void *settings, const struct directive *d,
                    struct slice value)
 {
-	static const char *const names[] = {
-		"maxmind::db::reader",
-		"geoip2::database::reader",
-		"geoip2",
-		"geo::ip",
-		"geoip",
-		"ip::country::db_file",
-		"db_file",
-		"ip::country::fast",
-		"fast",
+	static const struct {
+		const char *name, *module;
+	} rows[] = {
+		{"maxmind::db::reader", "geoip2"},
+		{"geoip2::database::reader", "geoip2"},
+		{"geoip2", "geoip2"},
+		{"geo::ip", "geoip"},
+		{"geoip", "geoip"},
+		{"ip::country::db_file", "dbfile"},
+		{"db_file", "dbfile"},
+		{"ip::country::fast", "fast"},
+		{"fast", "fast"},
 	};
 	struct core_settings *core = settings;
 
 	(void)reader, (void)d;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (slice_ieq(value, slice_from_cstr(names[i]))) {
-			core->geodb_module = value;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (slice_ieq(value, slice_from_cstr(rows[i].name))) {
+			core->geodb_module = slice_from_cstr(rows[i].module);
 			return CONF_OK;
 		}
 	return CONF_INVALID;
@@ -1051,8 +1077,8 @@ static const struct directive directives[] = {
 	{ "clear_trusted_networks", NULL, CONF_NOARGS, CONF_USER, AT(trusted_networks), NULL, clear_networks },
 	{ "clear_unsafe_report_template", NULL, CONF_NOARGS, CONF_USER, AT(unsafe_report), NULL, clear_template },
 	{ "clear_util_rb", NULL, CONF_NOARGS, CONF_USER, 0, NULL, clear_util_rb },
-	{ "country_db_path", NULL, CONF_CUSTOM, CONF_ADMIN, 0, NULL, parse_old_geodb },
-	{ "country_db_type", NULL, CONF_CUSTOM, CONF_ADMIN, 1, NULL, parse_old_geodb },
+	{ "country_db_path", NULL, CONF_CUSTOM, CONF_ADMIN, 0, NULL, parse_country_db_path },
+	{ "country_db_type", NULL, CONF_CUSTOM, CONF_ADMIN, 0, NULL, parse_country_db_type },
 	{ "def_welcomelist_auth", "def_whitelist_auth", CONF_ADDRLIST, CONF_USER, AT(def_welcomelist_auth), NULL, NULL },
 	{ "def_welcomelist_from_rcvd", "def_whitelist_from_rcvd", CONF_CUSTOM, CONF_USER, AT(def_welcomelist_from_rcvd), NULL, parse_from_rcvd },
 	{ "delist_uri_host", NULL, CONF_CUSTOM, CONF_USER, 0, NULL, parse_delist_uri_host },
@@ -1105,8 +1131,8 @@ static const struct directive directives[] = {
 	{ "unwelcomelist_auth", "unwhitelist_auth", CONF_CUSTOM, CONF_USER, 0, NULL, remove_auth },
 	{ "unwelcomelist_from", "unwhitelist_from", CONF_CUSTOM, CONF_USER, AT(welcomelist_from), NULL, remove_from_list },
 	{ "unwelcomelist_from_rcvd", "unwhitelist_from_rcvd", CONF_CUSTOM, CONF_USER, 0, NULL, remove_from_rcvd },
-	{ "uri_country_db_isp_path", NULL, CONF_CUSTOM, CONF_ADMIN, 0, NULL, parse_old_geodb },
-	{ "uri_country_db_path", NULL, CONF_CUSTOM, CONF_ADMIN, 0, NULL, parse_old_geodb },
+	{ "uri_country_db_isp_path", NULL, CONF_CUSTOM, CONF_ADMIN, 0, NULL, parse_country_db_path },
+	{ "uri_country_db_path", NULL, CONF_CUSTOM, CONF_ADMIN, 0, NULL, parse_country_db_path },
 	{ "use_bayes", NULL, CONF_BOOL, CONF_USER, AT(use_bayes), "1", NULL },
 	{ "use_bayes_rules", NULL, CONF_BOOL, CONF_USER, AT(use_bayes_rules), "1", NULL },
 	{ "use_learner", NULL, CONF_BOOL, CONF_USER, AT(use_learner), "1", NULL },

@@ -450,6 +450,17 @@ scan_add_tag_value(struct scan *scan, struct slice name, struct slice value)
 	log_tag(scan, name, tag);
 }
 
+void
+scan_set_tag_values(struct scan *scan, struct slice name, const slice_vec *values)
+{
+	struct scan_tag *tag = own_tag(scan, name);
+
+	if (tag == NULL)
+		return;
+	tag->values = *values;
+	log_tag(scan, name, tag);
+}
+
 bool
 scan_tag_values(struct scan *scan, struct slice name, const struct slice **values_r,
                 size_t *count_r)

@@ -138,6 +138,8 @@ void scan_test_log(struct scan *scan, const struct rule *rule, struct slice text
 void scan_set_tag(struct scan *scan, struct slice name, struct slice value);
 void scan_add_tag_value(struct scan *scan, struct slice name,
                         struct slice value); /* distinct values */
+/* All of them, equal ones too; none: present but undefined. */
+void scan_set_tag_values(struct scan *scan, struct slice name, const slice_vec *values);
 /* Values of a tag; false: no such tag.  Count 0: present but undefined. */
 bool scan_tag_values(struct scan *scan, struct slice name, const struct slice **values_r,
                      size_t *count_r);
