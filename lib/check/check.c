@@ -75,8 +75,8 @@ find_envelope(struct scan *scan, const struct slice *received, size_t count)
 	source.received_above_envelope_sender = received_above(scan, SLICE("envelope-sender"));
 	source.received_above_return_path = received_above(scan, SLICE("return-path"));
 	scan->envelope_from = envelope_sender_find(&source);
-	/* What was looked up before the envelope sender was known may not stay in the cache. */
-	hashmap_init(&scan->header_cache, scan->arena);
+	/* What was looked up before the envelope sender was known may not stay. */
+	(void)scan_headers_begin(scan);
 }
 
 static void
@@ -429,10 +429,21 @@ run_missing(struct check *check, const struct plan_pass *pass, const struct plan
 	}
 }
 
+/* The text of a header group; false: there is none, and none to take its place. */
+static bool
+header_item(struct check *check, const struct plan_group *group, struct slice *item_r)
+{
+	static const struct slice empty = {(const unsigned char *)"", 0};
+
+	if (scan_header_number_joined(&check->scan, group->header_number, item_r))
+		return true;
+	*item_r = group->if_unset.data != NULL ? group->if_unset : empty;
+	return group->empty_hits == NULL;
+}
+
 static struct match_run *
 run_of(struct check *check, unsigned index, bool *missing_r)
 {
-	static const struct slice empty = {(const unsigned char *)"", 0};
 	const struct plan_group *group = &check->plan->groups.items[index];
 	struct match_run **run = &check->runs[index];
 	struct scan *scan = &check->scan;
@@ -440,25 +451,24 @@ run_of(struct check *check, unsigned index, bool *missing_r)
 
 	*missing_r = false;
 	if (group->kind == PLAN_TEXT_GROUPS) {
-		struct slice *item = arena_new(scan->arena, struct slice);
+		struct slice text, *item;
 
+		if (*run != NULL)
+			return *run;
+		*missing_r = !header_item(check, group, &text);
+		item = *missing_r ? NULL : arena_new(scan->arena, struct slice);
 		if (item == NULL)
 			return NULL;
-		if (!scan_header_joined(scan, group->header, item)) {
-			*missing_r = group->empty_hits != NULL;
-			if (*missing_r)
-				return NULL;
-			*item = group->if_unset.data != NULL ? group->if_unset : empty;
-		}
+		*item = text;
 		items = (struct items){item, 1};
 	} else {
 		items = items_of(scan, group->kind);
 		/* FreeMail edits the body array: what was looked at before is another text. */
 		if (index == PLAN_BODY && *run != NULL && check->body_of_run != items.items)
 			*run = NULL;
+		if (*run != NULL)
+			return *run;
 	}
-	if (*run != NULL)
-		return *run;
 	check->run_items[index] = items.items;
 	if (index == PLAN_BODY)
 		check->body_of_run = items.items;
@@ -571,12 +581,12 @@ run_body_twice(struct check *check, const struct plan_pass *pass)
 }
 
 static void
-run_exists(struct check *check, const struct plan_rules *list)
+run_exists(struct check *check, const struct plan_priority *p)
 {
-	for (size_t i = 0; i < list->count; i++)
-		if (scan_header_exists(&check->scan, list->items[i]->header))
-			add_hits(check, check->scan.rules->rules[list->items[i]->number], 1,
-			         SLICE("exists"));
+	for (size_t i = 0; i < p->exists.count; i++)
+		if (scan_header_number_exists(&check->scan, p->exists.items[i].header_number))
+			add_hits(check, check->scan.rules->rules[p->exists.items[i].rule->number],
+			         1, SLICE("exists"));
 }
 
 /* ---- templates ---- */
@@ -730,11 +740,17 @@ run_eval(struct check *check, const struct rule *rule, struct items items)
 	          SLICE_FMT(rule->name), value);
 }
 
+enum { EVALS_BETWEEN_CLOCKS = 8 };
+
 static void
 run_evals(struct check *check, const struct plan_rules *list, struct items items)
 {
-	for (size_t i = 0; i < list->count && !scan_is_over(&check->scan); i++)
+	for (size_t i = 0; i < list->count; i++) {
+		/* The clock costs as much as a small eval. */
+		if (i % EVALS_BETWEEN_CLOCKS == 0 && scan_is_over(&check->scan))
+			return;
 		run_eval(check, check->scan.rules->rules[list->items[i]->number], items);
+	}
 }
 
 /* ---- rules of the user's preferences ---- */
@@ -808,29 +824,24 @@ run_extra_metas(struct check *check)
 static bool
 is_finished_by_plugin(struct check *check)
 {
-	for (size_t i = 0; i < check->scan.plugins->count; i++) {
-		const struct plugin *plugin =
-			check->scan.plugins->loaded[check->scan.plugins->order[i]];
+	const struct plugin_hooks *hooks = &check->scan.plugins->with_is_finished;
 
-		if (plugin->is_finished != NULL && plugin->is_finished(&check->scan))
+	for (size_t i = 0; i < hooks->count; i++)
+		if (hooks->items[i]->is_finished(&check->scan))
 			return true;
-	}
 	return false;
 }
 
 static void
 begin_priority(struct check *check, const struct plan_priority *p)
 {
-	for (size_t i = 0; i < check->scan.plugins->count; i++) {
-		const struct plugin *plugin =
-			check->scan.plugins->loaded[check->scan.plugins->order[i]];
+	const struct plugin_hooks *hooks = &check->scan.plugins->with_before_priority;
 
-		if (plugin->before_priority != NULL)
-			plugin->before_priority(&check->scan, p->priority);
-	}
+	for (size_t i = 0; i < hooks->count; i++)
+		hooks->items[i]->before_priority(&check->scan, p->priority);
 	for (size_t i = 0; i < p->headers.count; i++)
 		run_pass(check, &p->headers.items[i]);
-	run_exists(check, &p->exists);
+	run_exists(check, p);
 }
 
 enum priority_step {
@@ -1011,7 +1022,7 @@ init_scan(struct check *check, struct arena *arena, struct match_scratch *match)
 	scan->subjprefix = SLICE("");
 	hashmap_init(&scan->tags, arena);
 	hashmap_init(&scan->metadata, arena);
-	hashmap_init(&scan->header_cache, arena);
+	scan->header_table = &plan->headers;
 	scan->values = arena_new_array(arena, double, scan->rules->count + 1);
 	scan->hit_index = arena_new_array(arena, unsigned, scan->rules->count + 1);
 	check->runs = arena_new_array(arena, struct match_run *, plan->groups.count);
@@ -1050,5 +1061,7 @@ check_create(const struct filter *filter, struct arena *arena, struct match_scra
 		.rawbody_part_scan_size = (size_t)check->scan.core->rawbody_part_scan_size,
 	};
 	check->scan.message = message_parse(arena, input, &message_options);
-	return check->scan.message == NULL ? NULL : check;
+	if (check->scan.message == NULL || !scan_headers_begin(&check->scan))
+		return NULL;
+	return check;
 }

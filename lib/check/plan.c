@@ -110,6 +110,9 @@ header_group(struct builder *b, const struct rule *rule)
 	if (group == NULL)
 		return NULL;
 	group->header = rule->header;
+	group->header_number = header_table_add(&b->plan->headers, rule->header);
+	if (group->header_number == HEADER_NONE)
+		return NULL;
 	group->if_unset = rule->if_unset;
 	hashmap_set(&b->header_groups, key, (void *)(uintptr_t)b->plan->groups.count);
 	return group;
@@ -156,8 +159,13 @@ place_special(struct builder *b, const struct rule *rule)
 {
 	struct plan_priority *p = &b->plan->priorities[priority_index(b, rule)];
 
-	if (rule->exists)
-		return push_rule(b->arena, &p->exists, rule);
+	if (rule->exists) {
+		struct plan_exists exists = {rule,
+		                             header_table_add(&b->plan->headers, rule->header)};
+
+		return exists.header_number != HEADER_NONE &&
+		       vec_push(b->arena, &p->exists, exists) != NULL;
+	}
 	return push_rule(b->arena, &p->templates, rule);
 }
 
@@ -504,6 +512,9 @@ plan_build(struct arena *arena, struct conf *conf, const struct scan_env *env, u
 	if (b.plan == NULL)
 		return NULL;
 	hashmap_init(&b.header_groups, arena);
+	header_table_init(&b.plan->headers, arena);
+	if (!scan_headers_register(&b.plan->headers))
+		return NULL;
 	for (int k = 0; k < PLAN_TEXT_GROUPS; k++)
 		if (add_group(&b, (enum plan_group_kind)k) == NULL)
 			return NULL;

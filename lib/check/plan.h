@@ -16,6 +16,7 @@ enum plan_group_kind { PLAN_BODY, PLAN_URI, PLAN_RAWBODY, PLAN_FULL, PLAN_TEXT_G
 struct plan_group {
 	enum plan_group_kind kind; /* PLAN_TEXT_GROUPS: a header */
 	struct slice header;       /* accessor as written, lower and upper case kept */
+	unsigned header_number;    /* in plan->headers */
 	struct slice if_unset;     /* data NULL: none */
 	struct match_set *set;
 	const struct rule **rules; /* by slot */
@@ -37,13 +38,18 @@ struct plan_rules {
 	size_t size;
 };
 
+struct plan_exists {
+	const struct rule *rule;
+	unsigned header_number;
+};
+
 struct plan_priority {
 	int priority;
 	VEC(struct plan_pass) headers;
 	struct plan_pass text[PLAN_TEXT_GROUPS]; /* group SIZE_MAX as unsigned: none */
 	bool has_text[PLAN_TEXT_GROUPS];
-	struct plan_rules exists;    /* header NAME exists: */
-	struct plan_rules templates; /* rules with %{NAME}: compiled for the message */
+	VEC(struct plan_exists) exists; /* header NAME exists: */
+	struct plan_rules templates;    /* rules with %{NAME}: compiled for the message */
 	struct plan_rules header_evals, body_evals, rawbody_evals, full_evals;
 	size_t meta_begin, meta_end; /* metas settled after this priority */
 };
@@ -52,6 +58,7 @@ struct plan {
 	VEC(struct plan_group) groups; /* [0..PLAN_TEXT_GROUPS-1] are the text groups */
 	struct plan_priority *priorities;
 	size_t priority_count;
+	struct header_table headers; /* what rules and evals look at */
 
 	/* Metas in order of evaluation: (stage, dependency). */
 	const struct rule **metas;

@@ -200,7 +200,9 @@ rewrite_added_headers(struct check *check, bool spam)
 		struct slice text = rewrite_encode_header(check->scan.arena,
 		                                          header_text(check, &list->items[i]));
 
-		strbuf_printf(&out, "X-Spam-%.*s: ", SLICE_FMT(list->items[i].name));
+		strbuf_add(&out, SLICE("X-Spam-"));
+		strbuf_add(&out, list->items[i].name);
+		strbuf_add(&out, SLICE(": "));
 		strbuf_add(&out, text);
 		strbuf_add_byte(&out, '\n');
 	}

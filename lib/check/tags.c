@@ -68,7 +68,9 @@ subtests_collapsed(struct check *check)
 
 	strbuf_init(&out, check->scan.arena, 0);
 	for (size_t i = 0; i < count; i++) {
-		strbuf_printf(&out, "%s%.*s", i == 0 ? "" : ",", SLICE_FMT(list[i]->rule->name));
+		if (i > 0)
+			strbuf_add_byte(&out, ',');
+		strbuf_add(&out, list[i]->rule->name);
 		if (list[i]->count > 1)
 			strbuf_printf(&out, "(%u)", list[i]->count);
 	}
@@ -87,8 +89,9 @@ tests_scores(struct check *check, struct slice separator)
 		for (unsigned n = 0; n < list[i]->count; n++) {
 			if (out.len > 0)
 				strbuf_add(&out, separator);
-			strbuf_printf(&out, "%.*s=%.15g", SLICE_FMT(list[i]->rule->name),
-			              list[i]->score);
+			strbuf_add(&out, list[i]->rule->name);
+			strbuf_add_byte(&out, '=');
+			strbuf_add_double(&out, list[i]->score);
 		}
 	return out.len == 0 ? SLICE("none") : strbuf_slice(&out);
 }
@@ -523,13 +526,10 @@ tags_value(struct check *check, struct slice name, struct slice args, bool has_a
 			*value_r = common_tags[i].value(check, &call);
 			return true;
 		}
-	for (size_t i = 0; i < check->scan.plugins->count; i++) {
-		const struct plugin *plugin =
-			check->scan.plugins->loaded[check->scan.plugins->order[i]];
-
-		if (plugin->tag != NULL && plugin->tag(&check->scan, name, call.args, value_r))
+	for (size_t i = 0; i < check->scan.plugins->with_tag.count; i++)
+		if (check->scan.plugins->with_tag.items[i]->tag(&check->scan, name, call.args,
+		                                                value_r))
 			return true;
-	}
 	if (scan_tag_values(&check->scan, name, &values, &count)) {
 		*value_r = join(check->scan.arena, values, count);
 		return true;

@@ -20,33 +20,29 @@
 #define END_DELIM 4u   /* ends a URI */
 #define MAIL_DELIM 8u  /* ends a mail address */
 
-static unsigned
-byte_class(unsigned char c)
-{
-	static const char start[] = "><\"'`,{[(|\x1b\xa0", end[] = "><\"`}]{[|\x1b\xa0";
-	static const char host[] = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}~\x1b\xa0";
-	unsigned class = 0;
+#define ANY_DELIM (START_DELIM | HOST_DELIM | END_DELIM | MAIL_DELIM)
 
-	if (byte_is_space(c))
-		return START_DELIM | HOST_DELIM | END_DELIM | MAIL_DELIM;
-	if (c == '\0')
-		return 0;
-	if (strchr(start, c) != NULL)
-		class |= START_DELIM;
-	if (strchr(host, c) != NULL)
-		class |= HOST_DELIM;
-	if (strchr(end, c) != NULL)
-		class |= END_DELIM | MAIL_DELIM;
-	if (c == ',' || c == '(' || c == '\'' || c >= 0x80)
-		class |= MAIL_DELIM;
-	return class;
-}
+/* clang-format off */
+static const unsigned char byte_classes[256] = {
+	['\t'] = ANY_DELIM, ['\n'] = ANY_DELIM, ['\v'] = ANY_DELIM, ['\f'] = ANY_DELIM,
+	['\r'] = ANY_DELIM, [' '] = ANY_DELIM, [0x1b] = ANY_DELIM, [0xa0] = ANY_DELIM,
+	['"'] = ANY_DELIM, ['<'] = ANY_DELIM, ['>'] = ANY_DELIM, ['['] = ANY_DELIM,
+	['`'] = ANY_DELIM, ['{'] = ANY_DELIM, ['|'] = ANY_DELIM,
+	[']'] = HOST_DELIM | END_DELIM | MAIL_DELIM, ['}'] = HOST_DELIM | END_DELIM | MAIL_DELIM,
+	['\''] = START_DELIM | HOST_DELIM | MAIL_DELIM, ['('] = START_DELIM | HOST_DELIM | MAIL_DELIM,
+	[','] = START_DELIM | HOST_DELIM | MAIL_DELIM,
+	['!'] = HOST_DELIM, ['#'] = HOST_DELIM, ['$'] = HOST_DELIM, ['&'] = HOST_DELIM,
+	[')'] = HOST_DELIM, ['*'] = HOST_DELIM, ['+'] = HOST_DELIM, ['/'] = HOST_DELIM,
+	[':'] = HOST_DELIM, [';'] = HOST_DELIM, ['='] = HOST_DELIM, ['?'] = HOST_DELIM,
+	['@'] = HOST_DELIM, ['\\'] = HOST_DELIM, ['^'] = HOST_DELIM, ['~'] = HOST_DELIM,
+	[0x80 ... 0x9f] = MAIL_DELIM, [0xa1 ... 0xff] = MAIL_DELIM,
+};
+/* clang-format on */
 
 struct scanner {
 	struct slice line;
-	const unsigned char *classes; /* of all 256 bytes */
-	size_t end_delim;             /* first one at or behind the last place asked for */
-	size_t mail_delim;            /* the same for mail delimiters and "@" */
+	size_t end_delim;  /* first one at or behind the last place asked for */
+	size_t mail_delim; /* the same for mail delimiters and "@" */
 	size_t end_from, mail_from;
 };
 
@@ -60,7 +56,7 @@ struct candidate {
 static size_t
 find_class(const struct scanner *s, size_t at, unsigned class)
 {
-	while (at < s->line.len && (s->classes[s->line.data[at]] & class) == 0)
+	while (at < s->line.len && (byte_classes[s->line.data[at]] & class) == 0)
 		at++;
 	return at;
 }
@@ -82,7 +78,7 @@ next_mail_end(struct scanner *s, size_t at)
 	if (at < s->mail_from || at > s->mail_delim) {
 		s->mail_from = at;
 		while (at < s->line.len && s->line.data[at] != '@' &&
-		       (s->classes[s->line.data[at]] & MAIL_DELIM) == 0)
+		       (byte_classes[s->line.data[at]] & MAIL_DELIM) == 0)
 			at++;
 		s->mail_delim = at;
 	}
@@ -102,7 +98,7 @@ may_start(const struct scanner *s, size_t at)
 
 	if ((at > 0 && is_word_at(line, at - 1)) != is_word_at(line, at))
 		return true;
-	if (at > 0 && (s->classes[line.data[at - 1]] & START_DELIM) != 0)
+	if (at > 0 && (byte_classes[line.data[at - 1]] & START_DELIM) != 0)
 		return true;
 	/* behind the shift sequence of ISO 2022, ESC ( and a byte */
 	return at >= 3 && line.data[at - 3] == 0x1b && line.data[at - 2] == '(' &&
@@ -168,7 +164,7 @@ try_mail(struct scanner *s, size_t at, struct candidate *found)
 		return false;
 	end = local + 1;
 	while (end < s->line.len && end - local <= MAIL_BYTES_MAX + 1 &&
-	       (s->classes[s->line.data[end]] & MAIL_DELIM) == 0)
+	       (byte_classes[s->line.data[end]] & MAIL_DELIM) == 0)
 		end++;
 	if (end == local + 1 || end - local - 1 > MAIL_BYTES_MAX)
 		return false;
@@ -180,7 +176,7 @@ out:
 static bool
 is_end(struct scanner *s, size_t at)
 {
-	return at >= s->line.len || (s->classes[s->line.data[at]] & END_DELIM) != 0;
+	return at >= s->line.len || (byte_classes[s->line.data[at]] & END_DELIM) != 0;
 }
 
 /* What may follow a bare host: a dot, a port, a path; true when a delimiter comes then. */
@@ -246,7 +242,7 @@ try_host(struct scanner *s, const struct registry *registry, size_t at, struct c
 	struct slice line = s->line;
 	size_t run = at, end;
 
-	if (at > 0 && (s->classes[line.data[at - 1]] & HOST_DELIM) == 0)
+	if (at > 0 && (byte_classes[line.data[at - 1]] & HOST_DELIM) == 0)
 		return false;
 	if (!byte_is_alnum(line.data[at]))
 		return false;
@@ -422,7 +418,7 @@ take(struct uri_list *list, const struct candidate *found)
 void
 uri_list_add_line(struct uri_list *list, struct slice line)
 {
-	struct scanner s = {.line = line, .classes = list->classes};
+	struct scanner s = {.line = line};
 	struct candidate found;
 
 	s.end_from = s.mail_from = SLICE_NPOS;
@@ -451,8 +447,6 @@ uri_list_init(struct uri_list *list, struct arena *arena, const struct uri_confi
 	hashmap_init(&list->by_raw, arena);
 	hashmap_init(&list->seen, arena);
 	hashmap_init(&list->cleaned, arena);
-	for (unsigned c = 0; c < 256; c++)
-		list->classes[c] = (unsigned char)byte_class((unsigned char)c);
 }
 
 const char *

@@ -60,7 +60,6 @@ struct uri_list {
 	struct hashmap seen;    /* what text already gave */
 	struct hashmap cleaned; /* all cleaned URIs once: what uri rules see; keys in order */
 	bool truncated;
-	unsigned char classes[256]; /* of bytes, for the scanner of text */
 };
 
 void uri_list_init(struct uri_list *list, struct arena *arena, const struct uri_config *config);

@@ -11,7 +11,11 @@ perl_number(struct slice text)
 	char buffer[64];
 	size_t n = 0;
 
+	double plain;
+
 	text = slice_ltrim(text);
+	if (slice_to_decimal(text, &plain))
+		return plain;
 	/* strtod knows hexadecimal, Perl does not: only what a decimal number is made of. */
 	while (n < text.len && n < sizeof(buffer) - 1 && text.data[n] != 0 &&
 	       strchr("0123456789+-.eE", text.data[n]) != NULL) {

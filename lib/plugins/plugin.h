@@ -100,10 +100,17 @@ struct plugin {
 PLUGIN_LIST(PLUGIN_DECLARE)
 #undef PLUGIN_DECLARE
 
+/* The loaded plugins that have one hook, in order of loading: most have none of them. */
+struct plugin_hooks {
+	const struct plugin *items[PLUGIN_COUNT];
+	size_t count;
+};
+
 struct plugin_set {
 	const struct plugin *loaded[PLUGIN_COUNT]; /* by id; NULL: not loaded */
 	enum plugin_id order[PLUGIN_COUNT];
 	size_t count;
+	struct plugin_hooks with_before_priority, with_is_finished, with_hit, with_tag;
 	void *settings[PLUGIN_COUNT]; /* of an overlay: look through plugin_settings() */
 	const struct regex *const *patterns[PLUGIN_COUNT];
 	bool warned_unknown;

@@ -100,6 +100,13 @@ compile_patterns(struct conf_reader *reader, struct plugin_set *set, const struc
 }
 
 static void
+add_hook(struct plugin_hooks *hooks, const struct plugin *plugin, bool has)
+{
+	if (has)
+		hooks->items[hooks->count++] = plugin;
+}
+
+static void
 load(struct conf_reader *reader, struct plugin_set *set, const struct plugin *plugin)
 {
 	if (set->loaded[plugin->id] != NULL)
@@ -108,6 +115,10 @@ load(struct conf_reader *reader, struct plugin_set *set, const struct plugin *pl
 		return;
 	set->loaded[plugin->id] = plugin;
 	set->order[set->count++] = plugin->id;
+	add_hook(&set->with_before_priority, plugin, plugin->before_priority != NULL);
+	add_hook(&set->with_is_finished, plugin, plugin->is_finished != NULL);
+	add_hook(&set->with_hit, plugin, plugin->hit != NULL);
+	add_hook(&set->with_tag, plugin, plugin->tag != NULL);
 	compile_patterns(reader, set, plugin);
 	log_debug(reader->log, "plugin", "loading %s", plugin->class_name);
 }

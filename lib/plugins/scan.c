@@ -61,27 +61,129 @@ scan_header_context(struct scan *scan, struct header_context *context_r)
 	};
 }
 
+/* Names in evals; what is not here is found by its text, which costs a little more. */
+static const char *const eval_headers[] = {
+	"Apparently-Resent-To:addr",
+	"Apparently-To",
+	"Apparently-To:addr",
+	"Cc:addr",
+	"Content-Type",
+	"Date",
+	"Delivered-To",
+	"Delivered-To:addr",
+	"EnvelopeFrom",
+	"EnvelopeFrom:addr",
+	"EnvelopeFrom:first:addr:host",
+	"Envelope-Recipients:addr",
+	"Envelope-Sender:addr",
+	"Envelope-Sender:first:addr",
+	"Envelope-To:addr",
+	"From",
+	"From:addr",
+	"From:addr:host",
+	"From:name",
+	"List-Unsubscribe",
+	"MESSAGEID",
+	"Mailing-List",
+	"Message-Id",
+	"Received",
+	"Reply-To:addr",
+	"Resent-Cc:first:addr",
+	"Resent-From:first:addr",
+	"Resent-Sender:addr",
+	"Resent-To:first:addr",
+	"Return-Path:first:addr",
+	"Subject",
+	"Subject:raw",
+	"To",
+	"To:addr",
+	"X-Delivered-To:addr",
+	"X-Envelope-From:addr",
+	"X-Envelope-From:first:addr",
+	"X-Envelope-To:addr",
+	"X-Original-To:addr",
+	"X-Originating-Ip",
+	"X-OriginatorOrg",
+	"X-Rcpt-To:addr",
+	"X-Real-To:addr",
+	"X-Received",
+	"X-Sender:first:addr",
+};
+
+bool
+scan_headers_register(struct header_table *table)
+{
+	for (size_t i = 0; i < sizeof(eval_headers) / sizeof(eval_headers[0]); i++)
+		if (header_table_add(table, slice_from_cstr(eval_headers[i])) == HEADER_NONE)
+			return false;
+	return true;
+}
+
+bool
+scan_headers_begin(struct scan *scan)
+{
+	const struct header_table *table = scan->header_table;
+
+	hashmap_init(&scan->header_cache, scan->arena);
+	scan->headers =
+		arena_new_array(scan->arena, struct cached_header *, table->entries.count + 1);
+	scan->has_field = arena_new_array(scan->arena, bool, table->fields.count + 1);
+	scan->absent_header = arena_new(scan->arena, struct cached_header);
+	if (scan->headers == NULL || scan->has_field == NULL || scan->absent_header == NULL)
+		return false;
+	header_table_mark(table, &scan->message->root->headers, scan->has_field);
+	return true;
+}
+
+static struct cached_header *
+get_header(struct scan *scan, const struct header_request *request)
+{
+	struct cached_header *header = arena_new(scan->arena, struct cached_header);
+	struct header_context context;
+
+	if (header == NULL)
+		return NULL;
+	header->request = *request;
+	scan_header_context(scan, &context);
+	(void)!header_get(scan->message, &header->request, &context, &header->values);
+	return header;
+}
+
+static struct cached_header *
+numbered_header(struct scan *scan, unsigned number)
+{
+	const struct header_entry *entry;
+
+	if (scan->headers[number] != NULL)
+		return scan->headers[number];
+	entry = &scan->header_table->entries.items[number];
+	if (entry->field != HEADER_NONE && !scan->has_field[entry->field] &&
+	    hashmap_find_hashed(&scan->metadata, entry->lower, entry->lower_hash) == NULL)
+		scan->headers[number] = scan->absent_header;
+	else
+		scan->headers[number] = get_header(scan, &entry->request);
+	return scan->headers[number];
+}
+
 static struct cached_header *
 find_header(struct scan *scan, struct slice name)
 {
-	struct hashmap_entry *entry = hashmap_put(&scan->header_cache, name, NULL);
-	struct cached_header *header;
-	struct header_context context;
+	unsigned number = header_table_find(scan->header_table, name);
+	struct hashmap_entry *entry;
+	struct header_request request;
 
-	if (entry == NULL)
-		return NULL;
-	if (entry->value != NULL)
-		return entry->value;
-	header = arena_new(scan->arena, struct cached_header);
-	if (header == NULL)
-		return NULL;
+	if (number != HEADER_NONE)
+		return numbered_header(scan, number);
 	/* The key must live as long as the map: names of evals are literals, others live in the
 	 * arenas. */
-	header_request_parse(name, &header->request, NULL);
-	scan_header_context(scan, &context);
-	(void)!header_get(scan->message, &header->request, &context, &header->values);
-	entry->value = header;
-	return header;
+	entry = hashmap_put(&scan->header_cache, name, NULL);
+	if (entry == NULL)
+		return NULL;
+	if (entry->value == NULL) {
+		header_request_parse(name, &request, NULL);
+		entry->value = get_header(scan, &request);
+	}
+	return entry->value;
 }
 
 struct slice
@@ -116,11 +218,9 @@ scan_header_values(struct scan *scan, struct slice name)
 	return header == NULL ? (slice_vec){0} : header->values.values;
 }
 
-bool
-scan_header_joined(struct scan *scan, struct slice name, struct slice *text_r)
+static bool
+joined_text(struct scan *scan, struct cached_header *header, struct slice *text_r)
 {
-	struct cached_header *header = find_header(scan, name);
-
 	if (header == NULL)
 		return false;
 	if (!header->has_joined) {
@@ -129,6 +229,26 @@ scan_header_joined(struct scan *scan, struct slice name, struct slice *text_r)
 	}
 	*text_r = header->joined;
 	return header->is_defined;
+}
+
+bool
+scan_header_joined(struct scan *scan, struct slice name, struct slice *text_r)
+{
+	return joined_text(scan, find_header(scan, name), text_r);
+}
+
+bool
+scan_header_number_joined(struct scan *scan, unsigned number, struct slice *text_r)
+{
+	return joined_text(scan, numbered_header(scan, number), text_r);
+}
+
+bool
+scan_header_number_exists(struct scan *scan, unsigned number)
+{
+	const struct cached_header *header = numbered_header(scan, number);
+
+	return header != NULL && header->values.values.count > 0;
 }
 
 static void
@@ -160,8 +280,8 @@ squeeze_dots(struct arena *arena, struct slice addr)
 /* Addresses of many thousand recipients are compared with each other below: enough is enough. */
 enum { ADDRS_MAX = 2000 };
 
-slice_vec
-scan_from_addrs(struct scan *scan)
+static slice_vec
+find_from_addrs(struct scan *scan)
 {
 	static const char *const names[] = {"From:addr", "Envelope-Sender:addr",
 	                                    "Resent-Sender:addr", "X-Envelope-From:addr",
@@ -179,6 +299,16 @@ scan_from_addrs(struct scan *scan)
 				             squeeze_dots(scan->arena, values.items[i]));
 	}
 	return list;
+}
+
+slice_vec
+scan_from_addrs(struct scan *scan)
+{
+	if (!scan->has_from_addrs) {
+		scan->from_addrs = find_from_addrs(scan);
+		scan->has_from_addrs = true;
+	}
+	return scan->from_addrs;
 }
 
 /* " for <user@host>;" in a Received value. */
@@ -211,8 +341,8 @@ received_for(struct scan *scan, struct slice value)
 	return SLICE_NULL;
 }
 
-slice_vec
-scan_to_addrs(struct scan *scan)
+static slice_vec
+find_to_addrs(struct scan *scan)
 {
 	static const char *const names[] = {"To:addr",
 	                                    "Apparently-To:addr",
@@ -250,6 +380,16 @@ scan_to_addrs(struct scan *scan)
 			add_distinct(scan, &list, values.items[i]);
 	}
 	return list;
+}
+
+slice_vec
+scan_to_addrs(struct scan *scan)
+{
+	if (!scan->has_to_addrs) {
+		scan->to_addrs = find_to_addrs(scan);
+		scan->has_to_addrs = true;
+	}
+	return scan->to_addrs;
 }
 
 /* ---- text ---- */
@@ -356,12 +496,8 @@ record_hit(struct scan *scan, const struct rule *rule, const char *area, double 
 		(void)vec_push(scan->arena, &scan->fresh_hits, rule->number);
 	collect_subjprefix(scan, rule);
 	/* Plugins see score and hits as they were before; what they hit themselves comes first. */
-	for (size_t i = 0; i < scan->plugins->count; i++) {
-		const struct plugin *plugin = scan->plugins->loaded[scan->plugins->order[i]];
-
-		if (plugin->hit != NULL)
-			plugin->hit(scan, rule, score);
-	}
+	for (size_t i = 0; i < scan->plugins->with_hit.count; i++)
+		scan->plugins->with_hit.items[i]->hit(scan, rule, score);
 	if (!slice_starts(rule->name, SLICE("__")))
 		scan->score += score;
 	if (*index == 0) {

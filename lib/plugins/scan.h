@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "conf/core.h"
-#include "mail/header.h"
+#include "mail/header_table.h"
 #include "mail/relay.h"
 #include "mail/text.h"
 #include "mail/uri.h"
@@ -73,9 +73,16 @@ struct scan {
 	struct hashmap tags;     /* name -> struct scan_tag * */
 	struct hashmap metadata; /* lower-case name -> struct slice *: X-Languages ... */
 
+	const struct header_table *header_table; /* of the configuration */
+	struct cached_header **headers;          /* by number in header_table, on first use */
+	struct cached_header *absent_header;     /* what they point to when there is none */
+	bool *has_field;                         /* by field number: the message has it */
+	struct hashmap header_cache;             /* the same for texts that are not in the table */
+
 	/* made on first use */
 	struct uri_list *uris;
-	struct hashmap header_cache;
+	slice_vec from_addrs, to_addrs;
+	bool has_from_addrs, has_to_addrs;
 	void *plugin_state[PLUGIN_COUNT];
 	struct text_lines body_edited; /* FreeMail's edit of the body array; items NULL: none */
 	/* hits that came since the engine last looked for metas (rule numbers) */
@@ -85,6 +92,11 @@ struct scan {
 
 /* ---- headers ---- */
 
+/* What evals ask for joins the numbers at load. */
+bool scan_headers_register(struct header_table *table);
+/* When the message is parsed; and again when metadata changed: nothing looked up before stays. */
+bool scan_headers_begin(struct scan *scan);
+
 /* As the reference's get() in scalar context: "From:addr", "Received", "ALL", "EnvelopeFrom"; ""
  * when undefined. */
 struct slice scan_header(struct scan *scan, struct slice name);
@@ -93,6 +105,9 @@ bool scan_header_exists(struct scan *scan, struct slice name);
 slice_vec scan_header_values(struct scan *scan, struct slice name);
 /* What a header rule's regex sees; false: undefined. */
 bool scan_header_joined(struct scan *scan, struct slice name, struct slice *text_r);
+/* The same two by number in scan->header_table. */
+bool scan_header_number_exists(struct scan *scan, unsigned number);
+bool scan_header_number_joined(struct scan *scan, unsigned number, struct slice *text_r);
 /* Context for header_get, for the engine. */
 void scan_header_context(struct scan *scan, struct header_context *context_r);
 

@@ -36,6 +36,7 @@ struct regex {
 	size_t template_count;
 	struct automaton *guard; /* of templates: any text in their place */
 	unsigned groups;
+	unsigned least; /* bytes of its shortest match: a shorter text needs no PCRE2 */
 	bool sets_tags;
 	bool is_brief; /* lives for one message: machine code would cost more than it saves */
 	bool characters;
@@ -76,6 +77,10 @@ free_code(void *data)
 static bool
 copy_pattern(struct regex *regex, struct arena *arena, const struct pattern *pattern)
 {
+	unsigned most;
+
+	if (!pattern->needs_pcre2)
+		pattern_width(pattern, pattern->root, &regex->least, &most);
 	regex->groups = pattern->groups;
 	regex->name_count = pattern->names.count;
 	regex->names = arena_new_array(arena, struct pattern_name, pattern->names.count + 1);
@@ -576,7 +581,7 @@ regex_match(const struct regex *regex, struct regex_scratch *scratch, struct sli
 	const unsigned char *data = subject.data != NULL ? subject.data : (const unsigned char *)"";
 	int rc;
 
-	if (start > subject.len)
+	if (start > subject.len || subject.len - start < regex->least)
 		return REGEX_MISS;
 	if (code->code == NULL && code->wide == NULL &&
 	    (code->failed || regex_compile(regex, NULL) != STATUS_OK))

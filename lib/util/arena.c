@@ -300,18 +300,23 @@ arena_cstr(struct arena *arena, struct slice s)
 struct slice
 arena_printf(struct arena *arena, const char *fmt, ...)
 {
+	char small[256]; /* most texts fit: formatted once */
 	va_list ap;
 	unsigned char *p;
 	int len;
 
 	va_start(ap, fmt);
-	len = vsnprintf(NULL, 0, fmt, ap);
+	len = vsnprintf(small, sizeof(small), fmt, ap);
 	va_end(ap);
 	if (len < 0)
 		return SLICE_NULL;
 	p = arena_bytes(arena, (size_t)len + 1);
 	if (p == NULL)
 		return SLICE_NULL;
+	if ((size_t)len < sizeof(small)) {
+		memcpy(p, small, (size_t)len + 1);
+		return slice_of(p, (size_t)len);
+	}
 	va_start(ap, fmt);
 	vsnprintf((char *)p, (size_t)len + 1, fmt, ap);
 	va_end(ap);

@@ -98,14 +98,20 @@ hash_key(const struct hashmap *map, struct slice key)
 }
 
 struct hashmap_entry *
-hashmap_find(const struct hashmap *map, struct slice key)
+hashmap_find_hashed(const struct hashmap *map, struct slice key, unsigned hash)
 {
 	unsigned slot;
 
 	if (map->count == 0)
 		return NULL;
-	slot = *slot_of(map, key, hash_key(map, key));
+	slot = *slot_of(map, key, hash);
 	return slot == 0 ? NULL : &map->entries[slot - 1];
+}
+
+struct hashmap_entry *
+hashmap_find(const struct hashmap *map, struct slice key)
+{
+	return map->count == 0 ? NULL : hashmap_find_hashed(map, key, hash_key(map, key));
 }
 
 void *

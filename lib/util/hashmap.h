@@ -34,6 +34,9 @@ void hashmap_init_nocase(struct hashmap *map, struct arena *arena);
 /* NULL when the key is not there (or its value is NULL: use hashmap_find). */
 void *hashmap_get(const struct hashmap *map, struct slice key);
 struct hashmap_entry *hashmap_find(const struct hashmap *map, struct slice key);
+/* The same where the key's hash is known (an entry of another map of the same sort, hash_bytes). */
+struct hashmap_entry *hashmap_find_hashed(const struct hashmap *map, struct slice key,
+                                          unsigned hash);
 /* Finds or adds (with value NULL); added_r may be NULL.  NULL: the arena is spent. */
 struct hashmap_entry *hashmap_put(struct hashmap *map, struct slice key, bool *added_r);
 /* Replaces the value of an equal key.  false: the arena is spent. */

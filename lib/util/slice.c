@@ -223,3 +223,31 @@ slice_to_u64(struct slice s, unsigned long long max, unsigned long long *value_r
 	*value_r = v;
 	return true;
 }
+
+bool
+slice_to_decimal(struct slice s, double *value_r)
+{
+	static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+	                                1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+	bool negative = s.len > 0 && s.data[0] == '-', dot = false;
+	size_t digits = 0, decimals = 0;
+	long long n = 0;
+
+	for (size_t i = negative; i < s.len; i++) {
+		if (s.data[i] == '.' && !dot && digits > 0) {
+			dot = true;
+			continue;
+		}
+		if (!byte_is_digit(s.data[i]) || ++digits > 15)
+			return false;
+		n = n * 10 + (s.data[i] - '0');
+		decimals += dot;
+	}
+	if (digits == 0 || (dot && decimals == 0))
+		return false;
+	/* Both are exact, so the one division rounds as strtod does. */
+	*value_r = (double)n / powers[decimals];
+	if (negative)
+		*value_r = -*value_r;
+	return true;
+}

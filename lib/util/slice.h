@@ -168,6 +168,9 @@ bool slice_next(struct slice *rest, unsigned char sep, struct slice *piece);
 bool slice_next_word(struct slice *rest, struct slice *word);
 
 /* Decimal digits only, whole slice; false on anything else or when > max. */
+/* [-]digits[.digits], up to 15 digits and nothing else: the nearest double, as strtod's, without
+ * its price. */
+bool slice_to_decimal(struct slice s, double *value_r);
 bool slice_to_u64(struct slice s, unsigned long long max, unsigned long long *value_r);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "util/strbuf.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -71,12 +72,17 @@ strbuf_add_utf8(struct strbuf *buf, unsigned long c)
 void
 strbuf_printf(struct strbuf *buf, const char *fmt, ...)
 {
+	char small[256]; /* most texts fit: formatted once */
 	va_list ap;
 	int len;
 
 	va_start(ap, fmt);
-	len = vsnprintf(NULL, 0, fmt, ap);
+	len = vsnprintf(small, sizeof(small), fmt, ap);
 	va_end(ap);
+	if (len >= 0 && (size_t)len < sizeof(small)) {
+		strbuf_add(buf, slice_of((const unsigned char *)small, (size_t)len));
+		return;
+	}
 	/* vsnprintf writes a NUL, which is not counted in len. */
 	if (len < 0 || !strbuf_reserve(buf, (size_t)len + 1))
 		return;
@@ -84,4 +90,41 @@ strbuf_printf(struct strbuf *buf, const char *fmt, ...)
 	vsnprintf((char *)buf->data + buf->len, (size_t)len + 1, fmt, ap);
 	va_end(ap);
 	buf->len += (size_t)len;
+}
+
+/* Is it n / 1000, and n no more than twelve digits?  Then these digits are what %.15g prints. */
+static bool
+in_thousandths(double value, long long *n_r)
+{
+	double scaled = value * 1000 + (value < 0 ? -0.5 : 0.5);
+
+	if (!(scaled > -1e12 && scaled < 1e12))
+		return false;
+	*n_r = (long long)scaled;
+	return (double)*n_r / 1000 == value && (*n_r != 0 || !signbit(value));
+}
+
+void
+strbuf_add_double(struct strbuf *buf, double value)
+{
+	unsigned char text[24];
+	size_t at = sizeof(text), decimals = 3;
+	unsigned long long left;
+	long long n;
+
+	if (!in_thousandths(value, &n)) {
+		strbuf_printf(buf, "%.15g", value);
+		return;
+	}
+	left = (unsigned long long)(n < 0 ? -n : n);
+	for (; decimals > 0 && left % 10 == 0; decimals--)
+		left /= 10;
+	for (size_t i = 0; left > 0 || i <= decimals; i++, left /= 10) {
+		if (i == decimals && decimals > 0)
+			text[--at] = '.';
+		text[--at] = (unsigned char)('0' + left % 10);
+	}
+	if (n < 0)
+		text[--at] = '-';
+	strbuf_add(buf, slice_of(text + at, sizeof(text) - at));
 }

@@ -44,6 +44,9 @@ void strbuf_add_cstr(struct strbuf *buf, const char *s);
 void strbuf_add_utf8(struct strbuf *buf, unsigned long codepoint);
 void strbuf_printf(struct strbuf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* As printf's %.15g gives it; quick for what has three decimals, as scores do. */
+void strbuf_add_double(struct strbuf *buf, double value);
+
 static inline bool
 strbuf_is_bad(const struct strbuf *buf)
 {
