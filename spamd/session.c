@@ -325,8 +325,16 @@ void
 session_step(struct session *s, int64_t now_ms)
 {
 	(void)now_ms;
-	if (check_run(s->check) == CHECK_DONE)
+	switch (check_run(s->check)) {
+	case CHECK_DONE:
 		answer_verdict(s);
+		break;
+	case CHECK_WAIT:
+		s->waiting = true;
+		break;
+	case CHECK_AGAIN:
+		break;
+	}
 }
 
 /* ---- reading ---- */
@@ -601,15 +609,29 @@ session_events(const struct session *s)
 	case SESSION_WRITE:
 		return POLLOUT;
 	case SESSION_SCAN:
+		return s->waiting ? POLLIN : 0;
 	case SESSION_CLOSED:
 		break;
 	}
 	return 0;
 }
 
+int
+session_fd(const struct session *s)
+{
+	return s->waiting ? s->check->scan.wait.fd : s->fd;
+}
+
+bool
+session_is_due(const struct session *s, int64_t now_ms)
+{
+	return s->waiting && s->check->scan.wait.until_ms <= now_ms;
+}
+
 void
 session_ready(struct session *s, int64_t now_ms)
 {
+	s->waiting = false;
 	if (s->state == SESSION_WRITE)
 		write_more(s);
 	else if (s->state != SESSION_SCAN && s->state != SESSION_CLOSED)

@@ -42,6 +42,7 @@ struct session {
 	int fd;
 	enum session_state state;
 	bool eof;
+	bool waiting; /* in SCAN: for check->scan.wait */
 
 	unsigned char *in; /* grows by what arrives */
 	size_t in_len, in_size;
@@ -65,8 +66,12 @@ struct session {
 struct session *session_create(struct session_env *env, int fd, int64_t now_ms);
 void session_destroy(struct session **session);
 
-/* poll() events it waits for; 0 in SCAN. */
+/* poll() events it waits for; 0 in SCAN unless the scan itself waits. */
 short session_events(const struct session *session);
+/* Descriptor that they are about. */
+int session_fd(const struct session *session);
+/* Has the time come that a waiting scan asked for? */
+bool session_is_due(const struct session *session, int64_t now_ms);
 /* Bytes can be read or written. */
 void session_ready(struct session *session, int64_t now_ms);
 /* One step of the scan (SCAN only). */

@@ -31,7 +31,8 @@ struct worker {
 	struct session_env env;
 	struct session *sessions[SESSIONS_MAX];
 	size_t session_count, session_max;
-	size_t scanning, next_scan;
+	size_t scans, scanning; /* those in hand; those of them that do not wait */
+	size_t next_scan;
 	unsigned long served;
 	bool stopping;
 	bool accept_paused; /* out of descriptors until a session ends */
@@ -135,7 +136,7 @@ static bool
 may_accept(const struct worker *w)
 {
 	return !w->stopping && !w->accept_paused &&
-	       w->scanning < (size_t)w->config->options->max_scans_per_child;
+	       w->scans < (size_t)w->config->options->max_scans_per_child;
 }
 
 /* ---- the loop ---- */
@@ -143,7 +144,7 @@ may_accept(const struct worker *w)
 static void
 sweep(struct worker *w)
 {
-	size_t kept = 0, scanning = 0;
+	size_t kept = 0, scans = 0, scanning = 0;
 	bool trim = false;
 
 	for (size_t i = 0; i < w->session_count; i++) {
@@ -156,13 +157,15 @@ sweep(struct worker *w)
 			w->accept_paused = false;
 			continue;
 		}
-		scanning += s->state == SESSION_SCAN;
+		scans += s->state == SESSION_SCAN;
+		scanning += s->state == SESSION_SCAN && !s->waiting;
 		w->sessions[kept++] = s;
 	}
 	w->session_count = kept;
+	w->scans = scans;
 	w->scanning = scanning;
 	atomic_store(&w->config->slot->connections, (int)kept);
-	atomic_store(&w->config->slot->scans, (int)scanning);
+	atomic_store(&w->config->slot->scans, (int)scans);
 	if (trim)
 		malloc_trim(0);
 }
@@ -174,9 +177,13 @@ poll_timeout(const struct worker *w, int64_t now_ms)
 
 	if (w->scanning > 0)
 		return 0;
-	for (size_t i = 0; i < w->session_count; i++)
-		if (w->sessions[i]->deadline_ms < nearest)
-			nearest = w->sessions[i]->deadline_ms;
+	for (size_t i = 0; i < w->session_count; i++) {
+		const struct session *s = w->sessions[i];
+		int64_t next = s->waiting ? s->check->scan.wait.until_ms : s->deadline_ms;
+
+		if (next < nearest)
+			nearest = next;
+	}
 	return nearest <= now_ms ? 0 : (int)(nearest - now_ms);
 }
 
@@ -193,7 +200,7 @@ fill_fds(struct worker *w)
 	for (size_t i = 0; i < w->session_count; i++) {
 		short events = session_events(w->sessions[i]);
 
-		w->fds[n++] = (struct pollfd){.fd = events != 0 ? w->sessions[i]->fd : -1,
+		w->fds[n++] = (struct pollfd){.fd = events != 0 ? session_fd(w->sessions[i]) : -1,
 		                              .events = events};
 	}
 	return n;
@@ -208,7 +215,7 @@ serve_ready(struct worker *w, int64_t now_ms)
 	if (w->fds[0].revents != 0)
 		w->stopping = true; /* the parent is gone: finish what is in hand */
 	for (size_t i = 0; i < count; i++)
-		if (fds[listeners + i].revents != 0)
+		if (fds[listeners + i].revents != 0 || session_is_due(w->sessions[i], now_ms))
 			session_ready(w->sessions[i], now_ms);
 	for (size_t i = 0; i < listeners; i++) {
 		if (fds[i].revents == 0 || !may_accept(w))
@@ -234,10 +241,12 @@ scan_some(struct worker *w)
 	while (w->scanning > 0 && clock_monotonic_us() < until) {
 		struct session *s = w->sessions[w->next_scan++ % w->session_count];
 
-		if (s->state != SESSION_SCAN)
+		if (s->state != SESSION_SCAN || s->waiting)
 			continue;
 		session_step(s, 0);
-		if (s->state != SESSION_SCAN) {
+		if (s->waiting) {
+			w->scanning--;
+		} else if (s->state != SESSION_SCAN) {
 			w->scanning--;
 			session_ready(s, clock_monotonic_ms());
 		}

@@ -4,6 +4,7 @@
 #include "check/check.h"
 
 #include <math.h>
+#include <poll.h>
 
 #include "check/plan.h"
 #include "check/tags.h"
@@ -163,6 +164,21 @@ begin(struct check *check)
 		if (plugin->parsed != NULL)
 			plugin->parsed(scan);
 	}
+}
+
+/* false: one of them waits. */
+static bool
+run_message_hooks(struct check *check)
+{
+	const struct plugin_set *set = check->scan.plugins;
+
+	for (; check->message_hooks < set->count; check->message_hooks++) {
+		const struct plugin *plugin = set->loaded[set->order[check->message_hooks]];
+
+		if (plugin->message != NULL && !plugin->message(&check->scan))
+			return false;
+	}
+	return true;
 }
 
 /* ---- metas ---- */
@@ -967,6 +983,8 @@ check_run(struct check *check)
 {
 	switch (check->state) {
 	case CHECK_STATE_BEGIN:
+		if (!run_message_hooks(check))
+			return CHECK_WAIT;
 		begin(check);
 		check->state = CHECK_STATE_PRIORITY;
 		break;
@@ -982,11 +1000,24 @@ check_run(struct check *check)
 	return check->state == CHECK_STATE_DONE ? CHECK_DONE : CHECK_AGAIN;
 }
 
+static void
+wait_a_while(const struct scan_wait *wait)
+{
+	struct pollfd fd = {.fd = wait->fd, .events = POLLIN};
+	int64_t left = wait->until_ms - clock_monotonic_ms();
+
+	if (left > 0)
+		(void)poll(&fd, 1, left > 1000 ? 1000 : (int)left);
+}
+
 void
 check_run_all(struct check *check)
 {
-	while (check_run(check) != CHECK_DONE)
-		;
+	enum check_status status;
+
+	while ((status = check_run(check)) != CHECK_DONE)
+		if (status == CHECK_WAIT)
+			wait_a_while(&check->scan.wait);
 }
 
 /* ---- making one ---- */

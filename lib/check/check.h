@@ -10,8 +10,8 @@
  *	BEGIN --parse, relays, plugins' parsed hooks--> PRIORITY --one group of rules of one
  *priority each--> FINISH --cleanup hooks, last metas--> DONE
  *
- * CHECK_AGAIN: call again, any time.  CHECK_WAIT: an answer is outstanding (none are yet: DNS is
- *not there). A spent budget (time, memory, match limits) is a result, never an abort: what was
+ * CHECK_AGAIN: call again, any time.  CHECK_WAIT: nothing to do before scan.wait says so (an
+ *outside program runs). A spent budget (time, memory, match limits) is a result, never an abort: what was
  *found so far counts.
  */
 #ifndef WINNOW_CHECK_CHECK_H
@@ -30,6 +30,7 @@ struct check {
 	const struct prefs *prefs; /* NULL: none */
 	bool *extra_done;          /* by index into prefs->extra */
 	enum check_state state;
+	size_t message_hooks; /* plugins whose message hook is done */
 	size_t priority; /* index */
 	unsigned step;   /* of the priority */
 	bool shortcircuited;

@@ -955,15 +955,6 @@ parse_geodb_path(struct conf_reader *reader, void *settings, const struct direct
 	return CONF_OK;
 }
 
-static bool
-has_iword(struct slice text, struct slice word)
-{
-	for (size_t i = 0; i + word.len <= text.len; i++)
-		if (slice_istarts(slice_from(text, i), word))
-			return true;
-	return false;
-}
-
 static enum conf_result
 parse_country_db_type(struct conf_reader *reader, void *settings, const struct directive *d,
                       struct slice value)
@@ -976,7 +967,7 @@ parse_country_db_type(struct conf_reader *reader, void *settings, const struct d
 	log_warn(reader->log, "config", "deprecated setting used, change %s to geodb_module",
 	         d->name);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (has_iword(value, slice_from_cstr(rows[i].has))) {
+		if (slice_ifind(value, slice_from_cstr(rows[i].has), 0) != SLICE_NPOS) {
 			core->geodb_module = slice_from_cstr(rows[i].module);
 			return CONF_OK;
 		}

@@ -80,6 +80,11 @@ struct plugin {
 	void (*finish_start)(struct conf_reader *reader, void *settings);
 	/* Rules are final. */
 	void (*finish_end)(struct conf_reader *reader, void *settings);
+	/*
+	 * The message is parsed, its relays are not: texts of parts may be set.  false: not done,
+	 * call again when scan->wait says so.
+	 */
+	bool (*message)(struct scan *scan);
 	/* Message and relays are parsed, before any rule. */
 	void (*parsed)(struct scan *scan);
 	/* Before a priority's rules run. */

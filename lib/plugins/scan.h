@@ -45,6 +45,12 @@ struct scan_tag {
 	slice_vec values; /* none: present but undefined */
 };
 
+/* What a scan that cannot go on waits for. */
+struct scan_wait {
+	int fd;           /* readable; -1: time alone */
+	int64_t until_ms; /* monotonic */
+};
+
 struct scan {
 	struct arena *arena;
 	const struct log *log;
@@ -56,6 +62,7 @@ struct scan {
 	struct match_scratch *match;
 	int64_t deadline_ms; /* monotonic; INT64_MAX: none */
 	int64_t now_s;       /* wall clock at the start */
+	struct scan_wait wait;
 
 	struct message *message;
 	struct relay_list relays;
