@@ -110,6 +110,7 @@ logger_open(struct logger *logger, const char *target, const char *debug_areas)
 		return true;
 	if (strcmp(target, "null") == 0) {
 		logger->kind = LOGGER_NULL;
+		logger->log.least = LOG_LEVEL_NONE;
 		return true;
 	}
 	if (open_syslog(logger, target))

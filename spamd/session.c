@@ -22,6 +22,7 @@ enum {
 	READ_BYTES = 1024 * 1024,
 	MESSAGE_BYTES_MAX = 256 * 1024 * 1024,
 	WRITE_SECONDS = 60,
+	LAST_SEND_BYTES = 16 * 1024,
 	ARENA_BYTES_BASE =
 		64 * 1024 * 1024, /* budget of a message: this and so many times its size */
 	ARENA_TIMES = 40
@@ -203,32 +204,33 @@ log_begin(struct session *s)
 	log_info(s->env->log, "spamd", "%s message %.*s%s%.*s for %.*s:%lu",
 	         s->request.verb == SPAMD_PROCESS ? "processing" : "checking",
 	         SLICE_FMT(s->message_id), s->resent_id.data == NULL ? "" : " aka ",
-	         SLICE_FMT(s->resent_id), SLICE_FMT(s->user), (unsigned long)geteuid());
+	         SLICE_FMT(s->resent_id), SLICE_FMT(s->user), s->env->uid);
 }
 
 static void
 log_result(struct session *s, struct slice score, struct slice required)
 {
 	struct check *check = s->check;
-	struct slice tests = tags_tests(check, false, SLICE(",")), autolearn;
 	double seconds = (double)(clock_monotonic_us() - s->begun_us) / 1e6;
-	bool has_autolearn = tags_value(check, SLICE("AUTOLEARN"), SLICE_NULL, false, &autolearn);
-	struct slice shortcircuit;
-	bool has_shortcircuit =
-		tags_value(check, SLICE("SCTYPE"), SLICE_NULL, false, &shortcircuit);
+	struct slice tests, autolearn, shortcircuit;
+	bool has_autolearn, has_shortcircuit;
 
+	if (!log_wants(s->env->log, LOG_LEVEL_INFO, "spamd"))
+		return;
+	tests = tags_tests(check, false, SLICE(","));
+	has_autolearn = tags_value(check, SLICE("AUTOLEARN"), SLICE_NULL, false, &autolearn);
+	has_shortcircuit = tags_value(check, SLICE("SCTYPE"), SLICE_NULL, false, &shortcircuit);
 	log_info(s->env->log, "spamd", "%s (%.*s/%.*s) for %.*s:%lu in %.1f seconds, %zu bytes.",
 	         check->is_spam ? "identified spam" : "clean message", SLICE_FMT(score),
-	         SLICE_FMT(required), SLICE_FMT(s->user), (unsigned long)geteuid(), seconds,
-	         s->message.len);
+	         SLICE_FMT(required), SLICE_FMT(s->user), s->env->uid, seconds, s->message.len);
 	log_info(s->env->log, "spamd",
 	         "result: %s %2d - %.*s "
 	         "scantime=%.1f,size=%zu,user=%.*s,uid=%lu,required_score=%.*s,rhost=%s,"
 	         "raddr=%s,rport=%s,mid=%.*s%s%.*s,autolearn=%.*s%s%.*s",
 	         check->is_spam ? "Y" : ".", (int)check->score,
 	         SLICE_FMT(slice_eq(tests, SLICE("none")) ? SLICE("") : tests), seconds,
-	         s->message.len, SLICE_FMT(s->user), (unsigned long)geteuid(), SLICE_FMT(required),
-	         s->peer_host, s->peer_addr, s->peer_port, SLICE_FMT(s->message_id),
+	         s->message.len, SLICE_FMT(s->user), s->env->uid, SLICE_FMT(required), s->peer_host,
+	         s->peer_addr, s->peer_port, SLICE_FMT(s->message_id),
 	         s->resent_id.data == NULL ? "" : ",rmid=", SLICE_FMT(s->resent_id),
 	         SLICE_FMT(has_autolearn ? autolearn : SLICE("unavailable")),
 	         has_shortcircuit ? ",shortcircuit=" : "",
@@ -575,17 +577,25 @@ read_more(struct session *s, int64_t now_ms)
 		}
 		s->eof = n == 0;
 		s->in_len += (size_t)n;
+		/* Less than there was room for: that was all, so far. */
+		if (s->in_len < s->in_size)
+			break;
 	}
 	if (s->in_len > before || s->eof)
 		advance(s, now_ms);
 }
 
+/*
+ * The end of the answer waits for the FIN, which comes at once: one packet and one wake-up of the
+ * client less.  By shutdown, not close: that would drop the answer if there is unread input.
+ */
 static void
 write_more(struct session *s)
 {
 	while (s->out_sent < s->out.len) {
-		ssize_t n = send(s->fd, s->out.data + s->out_sent, s->out.len - s->out_sent,
-		                 MSG_NOSIGNAL);
+		size_t left = s->out.len - s->out_sent;
+		ssize_t n = send(s->fd, s->out.data + s->out_sent, left,
+		                 MSG_NOSIGNAL | (left <= LAST_SEND_BYTES ? MSG_MORE : 0));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -595,6 +605,7 @@ write_more(struct session *s)
 			break;
 		s->out_sent += (size_t)n;
 	}
+	(void)shutdown(s->fd, SHUT_WR);
 	s->state = SESSION_CLOSED;
 }
 

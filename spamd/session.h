@@ -33,6 +33,7 @@ struct session_env {
 	const struct filter *filter;
 	const struct log *log;
 	struct match_scratch *match;
+	unsigned long uid;      /* of this process, for the log */
 	struct arena *spare[8]; /* arenas of finished messages, to be used again */
 	size_t spare_count;
 };

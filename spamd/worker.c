@@ -306,8 +306,10 @@ worker_run(const struct worker_config *config)
 	w->config = config;
 	w->session_max = session_limit(fixed);
 	w->fds = calloc(fixed + SESSIONS_MAX, sizeof(*w->fds));
-	w->env = (struct session_env){
-		.options = config->options, .filter = config->filter, .log = config->log};
+	w->env = (struct session_env){.options = config->options,
+	                              .filter = config->filter,
+	                              .log = config->log,
+	                              .uid = (unsigned long)geteuid()};
 	w->env.match = config->match != NULL ? config->match : match_scratch_create();
 	if (w->fds == NULL || w->env.match == NULL)
 		return 1;

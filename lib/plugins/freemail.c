@@ -33,7 +33,8 @@ static const char *const patterns[P_COUNT] = {
 
 struct freemail_state {
 	bool body_done, skip_body;
-	slice_vec body; /* free mail addresses of the body, lower case */
+	slice_vec body;          /* free mail addresses of the body, lower case */
+	struct hashmap verdicts; /* address -> is it one of a free mail service */
 };
 
 /* ---- configuration ---- */
@@ -145,7 +146,7 @@ is_available(const struct freemail_settings *settings)
 /* ---- addresses ---- */
 
 static bool
-is_freemail(struct scan *scan, const struct freemail_settings *settings, struct slice addr)
+find_freemail(struct scan *scan, const struct freemail_settings *settings, struct slice addr)
 {
 	size_t at = slice_rfind_byte(addr, '@');
 	struct slice domain = at == SLICE_NPOS ? addr : slice_from(addr, at + 1);
@@ -164,6 +165,27 @@ is_freemail(struct scan *scan, const struct freemail_settings *settings, struct 
 		return true;
 	return settings->glob_regex != NULL &&
 	       regex_is_match(settings->glob_regex, scan_regex_scratch(scan), addr);
+}
+
+/* The same few addresses are asked for by several rules: looked up once. */
+static bool
+is_freemail(struct scan *scan, const struct freemail_settings *settings, struct slice addr)
+{
+	static const char yes, no;
+	struct freemail_state *state = scan_state(scan, &plugin_freemail);
+	struct hashmap_entry *known;
+
+	if (state == NULL)
+		return find_freemail(scan, settings, addr);
+	if (state->verdicts.arena == NULL)
+		hashmap_init(&state->verdicts, scan->arena);
+	known = hashmap_put(&state->verdicts, addr, NULL);
+	if (known == NULL)
+		return find_freemail(scan, settings, addr);
+	if (known->value == NULL)
+		known->value =
+			(void *)(uintptr_t)(find_freemail(scan, settings, addr) ? &yes : &no);
+	return known->value == &yes;
 }
 
 static slice_vec

@@ -89,8 +89,12 @@ image_only(struct scan *scan, const struct eval_call *call)
 {
 	size_t count;
 	const struct html_result *const *html = scan_html(scan, &count);
-	double min = number(arg(call, 0)), max = number(arg(call, 1));
+	double min, max;
 
+	if (count == 0)
+		return 0;
+	min = number(arg(call, 0));
+	max = number(arg(call, 1));
 	for (size_t i = 0; i < count; i++) {
 		long inside;
 		double length;
@@ -108,8 +112,12 @@ image_ratio(struct scan *scan, const struct eval_call *call)
 {
 	size_t count;
 	const struct html_result *const *html = scan_html(scan, &count);
-	double min = number(arg(call, 0)), max = number(arg(call, 1));
+	double min, max;
 
+	if (count == 0)
+		return 0;
+	min = number(arg(call, 0));
+	max = number(arg(call, 1));
 	for (size_t i = 0; i < count; i++) {
 		double ratio;
 
@@ -254,9 +262,13 @@ range(struct scan *scan, const struct eval_call *call)
 {
 	size_t count;
 	const struct html_result *const *html = scan_html(scan, &count);
-	double min = number(arg(call, 1)), max = number(arg(call, 2)), value;
+	double min, max, value;
 	bool no_max = call->arg_count < 3 || slice_eq(arg(call, 2), SLICE("inf"));
 
+	if (count == 0)
+		return 0;
+	min = number(arg(call, 1));
+	max = number(arg(call, 2));
 	for (size_t i = 0; i < count; i++)
 		if (html_result_number(html[i], arg(call, 0), &value) && value > min &&
 		    (no_max || value <= max))

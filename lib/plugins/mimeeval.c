@@ -344,15 +344,25 @@ message_flag(const struct message *message, struct slice name)
 	return slice_eq(name, SLICE("mimepart_limit_exceeded")) && message->mimepart_limit_exceeded;
 }
 
+/* data: where in struct mime_state; NULL: another name. */
+static enum status
+prepare_key(struct conf_reader *reader, struct rule_eval *rule, struct error *error)
+{
+	(void)reader, (void)error;
+	for (size_t i = 0; rule->args.count > 0 && i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (slice_eq(rule->args.items[0], slice_from_cstr(keys[i].name)))
+			rule->data = (void *)(uintptr_t)&keys[i].offset;
+	return STATUS_OK;
+}
+
 static int
 check_for_mime(struct scan *scan, const struct eval_call *call)
 {
 	const struct mime_state *m = mime(scan);
+	const size_t *offset = call->data;
 
-	for (size_t i = 0; m != NULL && i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (slice_eq(arg(call, 0), slice_from_cstr(keys[i].name)))
-			return *(const double *)(const void *)((const char *)m + keys[i].offset) !=
-			       0;
+	if (m != NULL && offset != NULL)
+		return *(const double *)(const void *)((const char *)m + *offset) != 0;
 	return slice_eq(arg(call, 0), SLICE("mimepart_limit_exceeded")) &&
 	       scan->message->mimepart_limit_exceeded;
 }
@@ -617,7 +627,7 @@ static const struct plugin_eval evals[] = {
 	{ "check_base64_length", EVAL_BODY, base64_length, NULL },
 	{ "check_for_ascii_text_illegal", EVAL_BODY, ascii_text_illegal, NULL },
 	{ "check_for_faraway_charset", EVAL_BODY, faraway_charset, NULL },
-	{ "check_for_mime", EVAL_BODY, check_for_mime, NULL },
+	{ "check_for_mime", EVAL_BODY, check_for_mime, prepare_key },
 	{ "check_for_mime_html", EVAL_BODY, mime_html, NULL },
 	{ "check_for_mime_html_only", EVAL_BODY, mime_html_only, NULL },
 	{ "check_for_uppercase", EVAL_BODY, check_uppercase, NULL },

@@ -11,11 +11,36 @@
 
 enum { PARTS_MAX = 1000, HITS_MAX = 1000 };
 
-struct mimeheader_test {
-	struct slice header;
-	bool raw, all, negated;
+/* What a test looks at: rules of the same key share the values of the message's parts. */
+struct mimeheader_key {
+	struct slice header; /* lower case */
+	bool raw;
 	struct slice if_unset;
+};
+
+struct mimeheader_settings {
+	VEC(struct mimeheader_key) keys;
+};
+
+struct range {
+	unsigned long long min, max;
+};
+
+struct mimeheader_test {
+	struct mimeheader_key key;
+	size_t key_number; /* + 1, into the settings; 0: the parts are to be walked */
+	bool all, negated, has_range;
+	struct range range; /* valid when has_range */
 	const struct regex *regex;
+};
+
+struct mimeheader_values {
+	bool done;
+	slice_vec distinct; /* of all parts, in order of first appearance */
+};
+
+struct mimeheader_state {
+	struct mimeheader_values *by_key;
 };
 
 /* Offset of the operator after "Header[:[raw]]", or SLICE_NPOS. */
@@ -71,14 +96,14 @@ parse_test(struct conf_reader *reader, struct slice text, struct mimeheader_test
 	if (rest.len == 0)
 		return false;
 	if (slice_ends(header, SLICE(":raw"))) {
-		test->raw = true;
+		test->key.raw = true;
 		header.len -= 4;
 	} else if (slice_ends(header, SLICE(":"))) {
 		header.len--;
 	}
 	test->all = slice_eq(header, SLICE("ALL"));
-	test->header = arena_dup_lower(reader->arena, header);
-	test->if_unset = cut_if_unset(&rest);
+	test->key.header = arena_dup_lower(reader->arena, header);
+	test->key.if_unset = cut_if_unset(&rest);
 	test->regex = regex_create_rule(reader->arena, rest, 0, &error);
 	if (test->regex == NULL)
 		log_info(reader->log, "mimeheader", "invalid regexp '%.*s': %s", SLICE_FMT(rest),
@@ -114,10 +139,6 @@ parse_mimeheader(struct conf_reader *reader, void *settings, const struct direct
 }
 
 /* ---- scanning ---- */
-
-struct range {
-	unsigned long long min, max;
-};
 
 /* range=x, range=x-, range=-y, range=x-y */
 static struct range
@@ -183,16 +204,13 @@ all_headers(struct scan *scan, struct part *part, bool raw)
 }
 
 static struct slice
-part_value(struct scan *scan, struct part *part, const struct mimeheader_test *test)
+part_value(struct scan *scan, struct part *part, const struct mimeheader_key *key)
 {
-	const struct header_name *name;
+	const struct header_name *name = header_list_find(&part->headers, key->header);
 
-	if (test->all)
-		return all_headers(scan, part, test->raw);
-	name = header_list_find(&part->headers, test->header);
 	if (name == NULL)
-		return test->raw ? SLICE("") : test->if_unset;
-	if (test->raw)
+		return key->raw ? SLICE("") : key->if_unset;
+	if (key->raw)
 		return part->headers.fields.items[name->last].raw;
 	return arena_concat(scan->arena, header_field_decoded(&part->headers, name->last),
 	                    SLICE("\n"));
@@ -217,8 +235,6 @@ check_value(struct scan *scan, const struct rule *rule, const struct mimeheader_
 	struct match_hit hit;
 	unsigned count;
 
-	if (test->negated)
-		return false;
 	count = match_items(test->regex, scan->match, &value, 1, MATCH_MULTIPLE, max, capture, scan,
 	                    &hit);
 	for (unsigned i = 0; i < count; i++)
@@ -226,12 +242,12 @@ check_value(struct scan *scan, const struct rule *rule, const struct mimeheader_
 	return count > 0;
 }
 
-static int
-eval_mimeheader(struct scan *scan, const struct eval_call *call)
+/* Part by part: range and concat count parts. */
+static bool
+check_parts(struct scan *scan, const struct rule *rule, const struct mimeheader_test *test)
 {
-	const struct mimeheader_test *test = call->data;
-	struct range range = parse_range(call->rule->tflags_text);
-	bool concat = call->rule->tflags & TFLAG_CONCAT;
+	struct range range = test->has_range ? test->range : parse_range(rule->tflags_text);
+	bool concat = rule->tflags & TFLAG_CONCAT;
 	struct strbuf joined;
 	unsigned long long index = 0;
 
@@ -244,20 +260,104 @@ eval_mimeheader(struct scan *scan, const struct eval_call *call)
 			break;
 		if (index < range.min)
 			continue;
-		value = part_value(scan, part, test);
+		value = test->all ? all_headers(scan, part, test->key.raw)
+		                  : part_value(scan, part, &test->key);
 		if (!concat) {
-			if (check_value(scan, call->rule, test, value))
-				return 0;
+			if (check_value(scan, rule, test, value))
+				return true;
 			continue;
 		}
 		strbuf_add(&joined, value);
 		if (!slice_ends(value, SLICE("\n")))
 			strbuf_add_byte(&joined, '\n');
 	}
-	if (concat && check_value(scan, call->rule, test,
-	                          joined.len == 0 ? SLICE("") : strbuf_slice(&joined)))
+	return concat &&
+	       check_value(scan, rule, test, joined.len == 0 ? SLICE("") : strbuf_slice(&joined));
+}
+
+/* Values of the first PARTS_MAX parts, each once: of many parts most have the same. */
+static const slice_vec *
+distinct_values(struct scan *scan, const struct mimeheader_settings *settings, size_t number)
+{
+	struct mimeheader_state *state = scan_state(scan, &plugin_mimeheader);
+	struct mimeheader_values *values;
+	struct hashmap seen;
+	size_t index = 0;
+
+	if (state != NULL && state->by_key == NULL)
+		state->by_key = arena_new_array(scan->arena, struct mimeheader_values,
+		                                settings->keys.count);
+	if (state == NULL || state->by_key == NULL)
+		return NULL;
+	values = &state->by_key[number];
+	if (values->done)
+		return &values->distinct;
+	values->done = true;
+	hashmap_init(&seen, scan->arena);
+	for (struct part *part = message_part_next(scan->message, NULL);
+	     part != NULL && index < PARTS_MAX;
+	     part = message_part_next(scan->message, part), index++) {
+		struct slice value = part_value(scan, part, &settings->keys.items[number]);
+		bool added;
+
+		if (hashmap_put(&seen, value, &added) != NULL && added)
+			(void)vec_push(scan->arena, &values->distinct, value);
+	}
+	return &values->distinct;
+}
+
+static int
+eval_mimeheader(struct scan *scan, const struct eval_call *call)
+{
+	const struct mimeheader_test *test = call->data;
+	const slice_vec *values;
+
+	if (test->negated)
+		return 1;
+	if (test->key_number == 0) {
+		(void)check_parts(scan, call->rule, test);
 		return 0;
-	return test->negated;
+	}
+	values = distinct_values(scan, call->settings, test->key_number - 1);
+	for (size_t i = 0; values != NULL && i < values->count; i++)
+		if (check_value(scan, call->rule, test, values->items[i]))
+			break;
+	return 0;
+}
+
+/* ---- at load ---- */
+
+static size_t
+key_number(struct conf_reader *reader, struct mimeheader_settings *settings,
+           const struct mimeheader_key *key)
+{
+	for (size_t i = 0; i < settings->keys.count; i++) {
+		const struct mimeheader_key *known = &settings->keys.items[i];
+
+		if (slice_eq(known->header, key->header) && known->raw == key->raw &&
+		    slice_eq(known->if_unset, key->if_unset))
+			return i + 1;
+	}
+	return vec_push(reader->arena, &settings->keys, *key) == NULL ? 0 : settings->keys.count;
+}
+
+static void
+finish_end(struct conf_reader *reader, void *data)
+{
+	const struct ruleset *rules = conf_rules(reader->conf);
+
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct rule *rule = rules->rules[i];
+		struct mimeheader_test *test = rule->eval.data;
+
+		if (rule->eval.eval == NULL || rule->eval.eval->run != eval_mimeheader)
+			continue;
+		test->range = parse_range(rule->tflags_text);
+		test->has_range = true;
+		if (!test->all && !(rule->tflags & TFLAG_CONCAT) && test->range.min <= 1 &&
+		    test->range.max >= PARTS_MAX)
+			test->key_number = key_number(reader, data, &test->key);
+	}
 }
 
 static const struct directive directives[] = {
@@ -276,7 +376,12 @@ static const char *const features[] = {"has_all_header",    "has_capture_rules",
 const struct plugin plugin_mimeheader = {
 	.id = PLUGIN_ID_mimeheader,
 	.class_name = "Mail::SpamAssassin::Plugin::MIMEHeader",
-	.module = {.name = "mimeheader", .directives = directives, .directive_count = 1},
+	.module = {.name = "mimeheader",
+                   .settings_size = sizeof(struct mimeheader_settings),
+                   .directives = directives,
+                   .directive_count = 1},
 	.evals = evals,
 	.features = features,
+	.state_size = sizeof(struct mimeheader_state),
+	.finish_end = finish_end,
 };

@@ -15,7 +15,8 @@
 #include "util/slice.h"
 #include "util/status.h"
 
-enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+/* NONE, as the least that is wanted: nothing is. */
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_NONE };
 
 struct log {
 	/* Takes one line without line end.  area: the part before ": " in SpamAssassin's debug
