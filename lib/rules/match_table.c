@@ -4,8 +4,13 @@
 
 enum {
 	KEY_BITS = 24, /* four symbols; the length of a key is above them */
-	HASH_FACTOR = 0x9e3779b1
+	HASH_FACTOR = 0x9e3779b1,
+	/* Keys of a text that are looked up together, so that one's cache misses hide another's. */
+	BATCH = 32
 };
+
+/* In key_factors: the last factor of its key. */
+#define LAST_FACTOR ((uint32_t)1 << 31)
 
 struct match_slot_state {
 	uint32_t epoch;
@@ -36,9 +41,8 @@ struct table_factor {
 };
 
 struct key_slot {
-	uint32_t key; /* with its length; 0: free */
-	uint32_t first;
-	uint32_t count;
+	uint32_t key;   /* with its length; 0: free */
+	uint32_t first; /* in key_factors; the last of them is marked */
 };
 
 struct match_table {
@@ -202,7 +206,8 @@ add_factor(struct match_builder *b, uint32_t slot, unsigned bit, const struct fa
 			if (vec_push(b->temporary, &b->edge, q->edge[i]) == NULL)
 				b->failed = true;
 	}
-	if (w.count == 0 || vec_push(b->temporary, &b->factors, f) == NULL) {
+	if (w.count == 0 || b->factors.count >= LAST_FACTOR ||
+	    vec_push(b->temporary, &b->factors, f) == NULL) {
 		b->failed = true;
 		return;
 	}
@@ -316,10 +321,11 @@ make_hash(struct match_table *t, struct match_builder *b, struct arena *arena)
 
 		for (; i < n && b->keys.items[i] >> 32 == key; i++)
 			t->key_factors[i] = (uint32_t)b->keys.items[i];
+		t->key_factors[i - 1] |= LAST_FACTOR;
 		at = hash_key(key) >> 7 & (t->hash_size - 1);
 		while (t->hash[at].key != 0)
 			at = (at + 1) & (t->hash_size - 1);
-		t->hash[at] = (struct key_slot){key, first, (uint32_t)i - first};
+		t->hash[at] = (struct key_slot){key, first};
 		set_bit(t, key);
 	}
 	return true;
@@ -444,34 +450,83 @@ factor_found(const struct scan *scan, const struct table_factor *f, struct match
 		state->done = seen->run;
 }
 
-/* A key that may be in the table ends at `end`. */
-static void __attribute__((noinline))
-key_found(const struct scan *scan, uint32_t key, unsigned key_len, size_t end)
+/* A key that may be in the table, and where its last symbol is. */
+struct key_hit {
+	uint32_t key; /* with its length */
+	uint32_t at;  /* first: its place in the hash; then its first entry of key_factors */
+	size_t end;
+};
+
+struct batch {
+	struct key_hit hits[BATCH];
+	unsigned count;
+};
+
+/* Where the factors of the hits are listed; drops those that are not in the table after all. */
+static void
+find_lists(const struct match_table *t, struct batch *batch)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		struct key_hit hit = batch->hits[i];
+
+		while (t->hash[hit.at].key != hit.key && t->hash[hit.at].key != 0)
+			hit.at = (hit.at + 1) & (t->hash_size - 1);
+		if (t->hash[hit.at].key == 0)
+			continue;
+		hit.at = t->hash[hit.at].first;
+		__builtin_prefetch(&t->key_factors[hit.at]);
+		batch->hits[kept++] = hit;
+	}
+	batch->count = kept;
+}
+
+static void
+try_factor(const struct scan *scan, const struct table_factor *f, const struct key_hit *hit)
+{
+	struct match_slot_state *state = &scan->seen->slots[f->slot];
+	size_t start = hit->end - (hit->key >> KEY_BITS) - (size_t)(ptrdiff_t)f->key_at;
+
+	if (state->done == scan->seen->run ||
+	    (state->epoch == scan->seen->epoch && (state->found >> f->bit & 1) != 0))
+		return;
+	if (start > scan->len || f->n > scan->len - start)
+		return;
+	if (factor_is_at(scan, f, start))
+		factor_found(scan, f, state);
+}
+
+static void __attribute__((noinline)) take_batch(const struct scan *scan, struct batch *batch)
+{
+	const struct match_table *t = scan->table;
+
+	find_lists(t, batch);
+	for (unsigned i = 0; i < batch->count; i++)
+		__builtin_prefetch(&t->factors[t->key_factors[batch->hits[i].at] & ~LAST_FACTOR]);
+	for (unsigned i = 0; i < batch->count; i++) {
+		const uint32_t *k = t->key_factors + batch->hits[i].at;
+
+		for (;; k++) {
+			try_factor(scan, &t->factors[*k & ~LAST_FACTOR], &batch->hits[i]);
+			if ((*k & LAST_FACTOR) != 0)
+				break;
+		}
+	}
+	batch->count = 0;
+}
+
+static inline void
+key_found(const struct scan *scan, struct batch *batch, uint32_t key, unsigned key_len, size_t end)
 {
 	const struct match_table *t = scan->table;
 	uint32_t full = key | (key_len - 1) << KEY_BITS;
 	uint32_t at = hash_key(full) >> 7 & (t->hash_size - 1);
-	const uint32_t *k, *last;
 
-	while (t->hash[at].key != full) {
-		if (t->hash[at].key == 0)
-			return;
-		at = (at + 1) & (t->hash_size - 1);
-	}
-	k = t->key_factors + t->hash[at].first;
-	for (last = k + t->hash[at].count; k < last; k++) {
-		const struct table_factor *f = &t->factors[*k];
-		struct match_slot_state *state = &scan->seen->slots[f->slot];
-		size_t start = end + 1 - key_len - (size_t)(ptrdiff_t)f->key_at;
-
-		if (state->done == scan->seen->run ||
-		    (state->epoch == scan->seen->epoch && (state->found >> f->bit & 1) != 0))
-			continue;
-		if (start > scan->len || f->n > scan->len - start)
-			continue;
-		if (factor_is_at(scan, f, start))
-			factor_found(scan, f, state);
-	}
+	__builtin_prefetch(&t->hash[at]);
+	batch->hits[batch->count++] = (struct key_hit){full, at, end};
+	if (batch->count == BATCH)
+		take_batch(scan, batch);
 }
 
 /* Specialised by the compiler for the key lengths that a table has. */
@@ -482,7 +537,9 @@ scan_keys(const struct scan *scan, bool four, bool three, bool two)
 	const uint64_t *b4 = t->bits[0], *b3 = t->bits[1], *b2 = t->bits[2];
 	const unsigned s4 = t->shift[0], s3 = t->shift[1];
 	uint32_t key = (1U << KEY_BITS) - 1;
+	struct batch batch;
 
+	batch.count = 0;
 	for (size_t i = 0; i <= scan->len; i++) {
 		uint32_t v, hit4 = 0, hit3 = 0, hit2 = 0;
 
@@ -500,12 +557,13 @@ scan_keys(const struct scan *scan, bool four, bool three, bool two)
 		if (__builtin_expect((hit4 | hit3 | hit2) == 0, 1))
 			continue;
 		if (four && hit4)
-			key_found(scan, key & 0xffffff, 4, i);
+			key_found(scan, &batch, key & 0xffffff, 4, i);
 		if (three && hit3)
-			key_found(scan, key & 0x3ffff, 3, i);
+			key_found(scan, &batch, key & 0x3ffff, 3, i);
 		if (two && hit2)
-			key_found(scan, key & 0xfff, 2, i);
+			key_found(scan, &batch, key & 0xfff, 2, i);
 	}
+	take_batch(scan, &batch);
 }
 
 void
