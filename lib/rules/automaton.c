@@ -4,7 +4,7 @@
 
 enum {
 	PROGRAM_MAX = 65535, /* steps are numbered in 16 bits */
-	PROGRAM_MIN = 30,    /* below, PCRE2 is as cheap */
+	PROGRAM_MIN = 16,    /* below, PCRE2 is as cheap */
 	COPY_STEPS = 50000,  /* steps that the copies of one counted repeat may take */
 	COPIES_MAX = 64,
 	EXACT_STEPS = 0, /* optional copies up to this much are not made unbounded */
@@ -13,7 +13,8 @@ enum {
 	GIVE_UP_AFTER =
 		4, /* overflows close to one another before an automaton is no longer asked */
 	CLOSE_RUNS = 100,
-	TABLE_MIN = 64
+	TABLE_MIN = 64,
+	LANES = 4
 };
 
 /* Rows are numbered in units of entries, so that 16 bits name them and the processor scales them.
@@ -412,10 +413,16 @@ automaton_cache_destroy(struct automaton_cache **cache)
 	*cache = NULL;
 }
 
+static inline size_t
+first_slot(const struct automaton_cache *cache, const struct automaton *a)
+{
+	return ((uintptr_t)a >> 4) * 0x9e3779b97f4a7c15U >> 20 & (cache->table_size - 1);
+}
+
 static size_t
 slot_of(const struct automaton_cache *cache, const struct automaton *a)
 {
-	size_t at = ((uintptr_t)a >> 4) * 0x9e3779b97f4a7c15U >> 20 & (cache->table_size - 1);
+	size_t at = first_slot(cache, a);
 
 	while (cache->tables[at].automaton != NULL && cache->tables[at].automaton != a)
 		at = (at + 1) & (cache->table_size - 1);
@@ -765,33 +772,220 @@ find_step(struct automaton_cache *cache, struct table *t, uint32_t from, uint32_
 	return go;
 }
 
+/* ---- running ---- */
+
+/* A job under way. */
+struct lane {
+	struct automaton_job *job; /* NULL: free */
+	struct table *table;
+	const uint8_t *map;
+	const uint16_t *go;
+	const unsigned char *p;
+	const unsigned char *end;
+	uint32_t state;
+};
+
+static void
+lane_finish(struct lane *lane, bool may_match)
+{
+	lane->job->may_match = may_match;
+	lane->job = NULL;
+}
+
+/* What a job a little later in the list needs first is on its way when its turn comes. */
+static void
+prefetch_job(const struct automaton_cache *cache, const struct automaton_job *jobs, size_t next,
+             size_t count)
+{
+	if (cache->table_size == 0)
+		return;
+	if (next + 2 * LANES < count)
+		__builtin_prefetch(
+			&cache->tables[first_slot(cache, jobs[next + 2 * LANES].automaton)]);
+	if (next + LANES < count) {
+		const struct table *t =
+			cache->tables[first_slot(cache, jobs[next + LANES].automaton)].table;
+
+		if (t != NULL)
+			__builtin_prefetch(t);
+	}
+	if (next + LANES / 2 < count) {
+		const struct automaton *a = jobs[next + LANES / 2].automaton;
+		const struct table *t = cache->tables[first_slot(cache, a)].table;
+
+		__builtin_prefetch(&a->map[64]);
+		__builtin_prefetch(&a->map[0]);
+		if (t != NULL)
+			__builtin_prefetch(t->go);
+	}
+}
+
+/* false: answered already. */
+static bool
+lane_begin(struct lane *lane, struct automaton_cache *cache, struct automaton_job *job)
+{
+	struct table *t = table_for(cache, job->automaton);
+
+	job->may_match = true;
+	if (t == NULL || t->overflows >= GIVE_UP_AFTER ||
+	    !grow_scratch(cache, job->automaton->count) || !prepare_start(cache, t))
+		return false;
+	t->runs++;
+	lane->state = start_state(cache, t);
+	if (lane->state < GO_STATE) {
+		job->may_match = lane->state != GO_DEAD;
+		return false;
+	}
+	lane->job = job;
+	lane->table = t;
+	lane->map = job->automaton->map;
+	lane->go = t->go;
+	lane->p = job->text.data;
+	lane->end = job->text.data + job->text.len;
+	return true;
+}
+
+/* The states are forgotten: what runs on them is answered "maybe". */
+static void
+lanes_overflow(struct lane lanes[LANES], struct table *t)
+{
+	t->overflows = t->runs < CLOSE_RUNS ? t->overflows + 1 : 0;
+	t->runs = 0;
+	forget(t);
+	for (int i = 0; i < LANES; i++)
+		if (lanes[i].job != NULL && lanes[i].table == t)
+			lane_finish(&lanes[i], true);
+}
+
+static void
+lanes_moved(struct lane lanes[LANES], const struct table *t)
+{
+	for (int i = 0; i < LANES; i++)
+		if (lanes[i].job != NULL && lanes[i].table == t)
+			lanes[i].go = t->go;
+}
+
+/* One byte, whatever comes of it. */
+static void
+lane_step(struct lane lanes[LANES], struct lane *lane, struct automaton_cache *cache)
+{
+	uint32_t column, state;
+
+	if (lane->p == lane->end) {
+		lane_finish(lane, false);
+		return;
+	}
+	column = lane->map[*lane->p++];
+	state = lane->go[(size_t)(lane->state - GO_STATE) * UNIT + column];
+	if (state == GO_UNKNOWN) {
+		state = find_step(cache, lane->table, lane->state, column);
+		lanes_moved(lanes, lane->table);
+	}
+	lane->state = state;
+	if (state == GO_UNKNOWN)
+		lanes_overflow(lanes, lane->table);
+	else if (state < GO_STATE)
+		lane_finish(lane, state == GO_ACCEPT);
+}
+
+static void
+lane_run(struct lane lanes[LANES], struct lane *lane, struct automaton_cache *cache)
+{
+	while (lane->job != NULL) {
+		if (lane->state == lane->table->idle)
+			while (lane->p < lane->end && lane->table->stays[*lane->p])
+				lane->p++;
+		lane_step(lanes, lane, cache);
+	}
+}
+
+static size_t
+least_left(const struct lane lanes[LANES])
+{
+	size_t n = (size_t)(lanes[0].end - lanes[0].p);
+
+	for (int k = 1; k < LANES; k++)
+		if ((size_t)(lanes[k].end - lanes[k].p) < n)
+			n = (size_t)(lanes[k].end - lanes[k].p);
+	return n;
+}
+
+/* As far as all lanes go from known state to known state. */
+static void
+lanes_run(struct lane lanes[LANES])
+{
+	const uint16_t *go[LANES];
+	const uint8_t *map[LANES];
+	const unsigned char *p[LANES];
+	uint32_t state[LANES];
+	size_t n = least_left(lanes), i;
+
+	for (int k = 0; k < LANES; k++) {
+		go[k] = lanes[k].go;
+		map[k] = lanes[k].map;
+		p[k] = lanes[k].p;
+		state[k] = lanes[k].state;
+	}
+	for (i = 0; i < n; i++) {
+		uint32_t next[LANES], odd = 0;
+
+#pragma GCC unroll 8
+		for (int k = 0; k < LANES; k++) {
+			next[k] = go[k][(size_t)(state[k] - GO_STATE) * UNIT + map[k][p[k][i]]];
+			odd |= next[k] - GO_STATE;
+		}
+		if (odd >> 31 != 0)
+			break;
+#pragma GCC unroll 8
+		for (int k = 0; k < LANES; k++)
+			state[k] = next[k];
+	}
+	for (int k = 0; k < LANES; k++) {
+		lanes[k].state = state[k];
+		lanes[k].p += i;
+	}
+}
+
+static bool
+all_busy(const struct lane lanes[LANES])
+{
+	for (int k = 0; k < LANES; k++)
+		if (lanes[k].job == NULL)
+			return false;
+	return true;
+}
+
+void
+automata_run(struct automaton_cache *cache, struct automaton_job *jobs, size_t count)
+{
+	struct lane lanes[LANES] = {0};
+	size_t next = 0;
+
+	for (;;) {
+		for (int k = 0; k < LANES; k++)
+			while (lanes[k].job == NULL && next < count) {
+				prefetch_job(cache, jobs, next, count);
+				lane_begin(&lanes[k], cache, &jobs[next++]);
+			}
+		for (int k = 0; k < LANES; k++)
+			lanes_moved(lanes, lanes[k].table);
+		if (!all_busy(lanes))
+			break;
+		lanes_run(lanes);
+		for (int k = 0; k < LANES; k++)
+			if (lanes[k].job != NULL)
+				lane_step(lanes, &lanes[k], cache);
+	}
+	for (int k = 0; k < LANES; k++)
+		if (lanes[k].job != NULL)
+			lane_run(lanes, &lanes[k], cache);
+}
+
 bool
 automaton_may_match(const struct automaton *a, struct automaton_cache *cache, struct slice text)
 {
-	struct table *t = table_for(cache, a);
-	const unsigned char *p = text.data, *end = p + text.len;
-	uint32_t state;
+	struct automaton_job job = {a, text, true};
 
-	if (t == NULL || t->overflows >= GIVE_UP_AFTER || !grow_scratch(cache, a->count) ||
-	    !prepare_start(cache, t))
-		return true;
-	t->runs++;
-	state = start_state(cache, t);
-	while (p < end && state >= GO_STATE) {
-		uint32_t column = a->map[*p++], from = state;
-
-		state = t->go[(size_t)(from - GO_STATE) * UNIT + column];
-		if (state == GO_UNKNOWN)
-			state = find_step(cache, t, from, column);
-		if (state == t->idle)
-			while (p < end && t->stays[*p])
-				p++;
-	}
-	if (state == GO_UNKNOWN) {
-		t->overflows = t->runs < CLOSE_RUNS ? t->overflows + 1 : 0;
-		t->runs = 0;
-		forget(t);
-		return true;
-	}
-	return state == GO_ACCEPT;
+	automata_run(cache, &job, 1);
+	return job.may_match;
 }

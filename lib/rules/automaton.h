@@ -26,7 +26,18 @@ size_t automaton_bytes(const struct automaton *automaton);
 struct automaton_cache *automaton_cache_create(void);
 void automaton_cache_destroy(struct automaton_cache **cache);
 
-/* The cache must not outlive the automata it was used with. */
+/* One automaton over one text. */
+struct automaton_job {
+	const struct automaton *automaton;
+	struct slice text;
+	bool may_match; /* the answer */
+};
+
+/*
+ * Answers all jobs.  Several run side by side: each step of one waits for memory, so four take
+ * little longer than one.  The cache must not outlive the automata it was used with.
+ */
+void automata_run(struct automaton_cache *cache, struct automaton_job *jobs, size_t count);
 bool automaton_may_match(const struct automaton *automaton, struct automaton_cache *cache,
                          struct slice text);
 

@@ -37,6 +37,9 @@ struct match_set {
 	VEC(struct match_rule) rules;
 	struct match_table *table[FOR_COUNT]; /* NULL: every rule is a candidate there */
 	uint64_t *always[FOR_COUNT];          /* slots that are candidates without evidence */
+	/* Slots without evidence that have an automaton: it is asked for each item. */
+	uint32_t *asked[FOR_COUNT];
+	size_t asked_count[FOR_COUNT];
 	size_t words;
 	size_t longest[FOR_COUNT];
 	enum factor_model model;
@@ -55,6 +58,8 @@ struct match_scratch {
 	} * links;
 	size_t link_count;
 	size_t link_size;
+	struct automaton_job *jobs;
+	size_t job_size;
 	uint64_t *limit_seen; /* bits: rules that reached a limit before */
 	size_t limit_words;
 };
@@ -64,6 +69,7 @@ struct candidate {
 	uint32_t slot;
 	uint32_t item;
 	bool decided;
+	bool checked; /* what need and automaton ask for is there */
 };
 
 struct match_run {
@@ -212,18 +218,32 @@ is_waiting(const struct match_need *need)
 	       need->kind == FACTOR_NEVER;
 }
 
-/* Rules that no table holds back are candidates without evidence. */
+static bool
+has_automaton(const struct match_rule *rule)
+{
+	return rule->automaton != NULL || rule->wants_automaton;
+}
+
+/* Rules that no table holds back are candidates without evidence, or their automaton is asked. */
 static bool
 note_always(struct match_set *set, int which)
 {
-	if (set->always[which] == NULL)
+	if (set->always[which] == NULL) {
 		set->always[which] = arena_new_array(set->arena, uint64_t, set->words + 1);
-	if (set->always[which] == NULL)
+		set->asked[which] = arena_new_array(set->arena, uint32_t, set->rules.count + 1);
+	}
+	if (set->always[which] == NULL || set->asked[which] == NULL)
 		return false;
 	memset(set->always[which], 0, (set->words + 1) * sizeof(uint64_t));
-	for (size_t s = 0; s < set->rules.count; s++)
-		if (set->table[which] == NULL || !is_waiting(&set->rules.items[s].need[which]))
+	set->asked_count[which] = 0;
+	for (size_t s = 0; s < set->rules.count; s++) {
+		if (set->table[which] != NULL && is_waiting(&set->rules.items[s].need[which]))
+			continue;
+		if (set->table[which] != NULL && has_automaton(&set->rules.items[s]))
+			set->asked[which][set->asked_count[which]++] = (uint32_t)s;
+		else
 			set->always[which][s / 64] |= (uint64_t)1 << (s % 64);
+	}
 	return true;
 }
 
@@ -354,6 +374,7 @@ match_scratch_destroy(struct match_scratch **scratch)
 	match_seen_free(&(*scratch)->seen);
 	free((*scratch)->head);
 	free((*scratch)->links);
+	free((*scratch)->jobs);
 	free((*scratch)->limit_seen);
 	free(*scratch);
 	*scratch = NULL;
@@ -422,29 +443,40 @@ has_high_byte(struct slice s)
 	return (any & 0x8080808080808080U) != 0;
 }
 
-/* Appends what the scan of `item` found to the chains of the slots. */
 static bool
-take_found(struct match_run *run, uint32_t item)
+add_link(struct match_run *run, uint32_t slot, uint32_t item, bool decided)
 {
 	struct match_scratch *scratch = run->scratch;
 
-	for (size_t i = 0; i < scratch->seen.found_count; i++) {
-		const struct match_found *f = &scratch->seen.found[i];
-
-		if (scratch->link_count == scratch->link_size) {
-			size_t size = scratch->link_size * 2 + 256;
-			struct chain_link *more = realloc(scratch->links, size * sizeof(*more));
-			if (more == NULL)
-				return false;
-			scratch->links = more;
-			scratch->link_size = size;
-		}
-		/* Items come in order, so chains grow at the front and are read backwards. */
-		scratch->links[scratch->link_count++] =
-			(struct chain_link){item, scratch->head[f->slot], f->decided};
-		scratch->head[f->slot] = (uint32_t)scratch->link_count;
-		run->bits[f->slot / 64] |= (uint64_t)1 << (f->slot % 64);
+	if (scratch->link_count == scratch->link_size) {
+		size_t size = scratch->link_size * 2 + 256;
+		struct chain_link *more = realloc(scratch->links, size * sizeof(*more));
+		if (more == NULL)
+			return false;
+		scratch->links = more;
+		scratch->link_size = size;
 	}
+	/* Items come in order, so chains grow at the front and are read backwards. */
+	scratch->links[scratch->link_count++] =
+		(struct chain_link){item, scratch->head[slot], decided};
+	scratch->head[slot] = (uint32_t)scratch->link_count;
+	run->bits[slot / 64] |= (uint64_t)1 << (slot % 64);
+	return true;
+}
+
+/* Appends what the scan of `item` found, and who is asked anyway, to the chains of the slots. */
+static bool
+take_found(struct match_run *run, uint32_t item, int which)
+{
+	const struct match_seen *seen = &run->scratch->seen;
+	const struct match_set *set = run->set;
+
+	for (size_t i = 0; i < seen->found_count; i++)
+		if (!add_link(run, seen->found[i].slot, item, seen->found[i].decided))
+			return false;
+	for (size_t i = 0; i < set->asked_count[which]; i++)
+		if (!add_link(run, set->asked[which][i], item, false))
+			return false;
 	return true;
 }
 
@@ -477,7 +509,7 @@ keep_candidates(struct match_run *run)
 			     l = scratch->links[l - 1].next)
 				run->candidates[n++] =
 					(struct candidate){slot, scratch->links[l - 1].item,
-				                           scratch->links[l - 1].decided};
+				                           scratch->links[l - 1].decided, false};
 			scratch->head[slot] = 0;
 			for (size_t a = first, b = n; a + 1 < b; a++) {
 				struct candidate c = run->candidates[--b];
@@ -486,6 +518,97 @@ keep_candidates(struct match_run *run)
 			}
 		}
 	run->candidate_count = n;
+	return true;
+}
+
+/* run_times stretches of run_len bytes of the class, one behind the other. */
+static bool
+has_runs(const struct match_need *need, const struct byte_set *set, struct slice text)
+{
+	size_t i = 0;
+	uint32_t times = need->run_times;
+
+	while (i + need->run_len <= text.len) {
+		size_t k = i + need->run_len;
+
+		while (k > i && byte_set_has(set, text.data[k - 1]))
+			k--;
+		if (k > i) {
+			i = k;
+			continue;
+		}
+		if (--times == 0)
+			return true;
+		i += need->run_len;
+	}
+	return false;
+}
+
+/* What `need` asks for is in the item. */
+static bool
+is_possible(const struct match_run *run, const struct match_rule *rule, size_t item)
+{
+	int which = run->is_other[item] ? FOR_OTHER : FOR_ASCII;
+	const struct match_need *need = &rule->need[which];
+	struct slice text = run->items[item];
+
+	if (item == 0 && (rule->flags & MATCH_NOSUBJECT) != 0)
+		return false;
+	if (text.len < need->min_len || text.len > need->max_len)
+		return false;
+	return need->run_len == 0 ||
+	       has_runs(need, match_table_class(run->set->table[which], need->run_class), text);
+}
+
+/* Keeps the candidates that the automata do not refuse; jobs[] in their order. */
+static void
+drop_refused(struct match_run *run, const struct automaton_job *jobs)
+{
+	size_t kept = 0;
+
+	memset(run->bits, 0, run->set->words * sizeof(*run->bits));
+	for (size_t i = 0; i < run->candidate_count; i++) {
+		struct candidate c = run->candidates[i];
+
+		if (!c.decided && !c.checked)
+			continue;
+		if (!c.decided && run->set->rules.items[c.slot].automaton != NULL &&
+		    !(jobs++)->may_match)
+			continue;
+		run->candidates[kept++] = c;
+		run->bits[c.slot / 64] |= (uint64_t)1 << (c.slot % 64);
+	}
+	run->candidate_count = kept;
+}
+
+/* Asks need and automaton of each candidate that the factors alone did not decide. */
+static bool
+check_candidates(struct match_run *run)
+{
+	struct match_scratch *scratch = run->scratch;
+	struct automaton_job *jobs;
+	size_t count = 0;
+
+	if (scratch->job_size < run->candidate_count) {
+		jobs = realloc(scratch->jobs, run->candidate_count * sizeof(*jobs));
+		if (jobs == NULL)
+			return false;
+		scratch->jobs = jobs;
+		scratch->job_size = run->candidate_count;
+	}
+	jobs = scratch->jobs;
+	for (size_t i = 0; i < run->candidate_count; i++) {
+		struct candidate *c = &run->candidates[i];
+		const struct match_rule *rule = &run->set->rules.items[c->slot];
+		const struct automaton *a;
+
+		c->checked = !c->decided && is_possible(run, rule, c->item);
+		a = c->checked ? automaton_of(run->set, rule) : NULL;
+		if (a != NULL)
+			jobs[count++] = (struct automaton_job){a, run->items[c->item], true};
+	}
+	automata_run(run->scratch->automata, jobs, count);
+	drop_refused(run, jobs);
 	return true;
 }
 
@@ -503,12 +626,12 @@ scan_items(struct match_run *run)
 		if (set->table[which] == NULL)
 			continue;
 		match_table_scan(set->table[which], &run->scratch->seen, run->items[i]);
-		if (!take_found(run, (uint32_t)i)) {
+		if (!take_found(run, (uint32_t)i, which)) {
 			forget_chains(run);
 			return false;
 		}
 	}
-	return keep_candidates(run);
+	return keep_candidates(run) && check_candidates(run);
 }
 
 static void
@@ -640,61 +763,31 @@ decide_by_count(struct decision *d, const struct byte_set *set, struct slice tex
 		}
 }
 
-/* run_times stretches of run_len bytes of the class, one behind the other. */
-static bool
-has_runs(const struct match_need *need, const struct byte_set *set, struct slice text)
-{
-	size_t i = 0;
-	uint32_t times = need->run_times;
-
-	while (i + need->run_len <= text.len) {
-		size_t k = i + need->run_len;
-
-		while (k > i && byte_set_has(set, text.data[k - 1]))
-			k--;
-		if (k > i) {
-			i = k;
-			continue;
-		}
-		if (--times == 0)
-			return true;
-		i += need->run_len;
-	}
-	return false;
-}
-
+/* candidate: NULL for a rule without evidence. */
 static void
 decide_item(const struct match_run *run, struct decision *d, const struct match_rule *rule,
-            size_t item, bool decided)
+            size_t item, const struct candidate *candidate)
 {
 	int which = run->is_other[item] ? FOR_OTHER : FOR_ASCII;
 	const struct match_need *need = &rule->need[which];
 	const struct match_table *table = run->set->table[which];
 	struct slice text = run->items[item];
-	const struct automaton *automaton;
 
-	if (item == 0 && (rule->flags & MATCH_NOSUBJECT) != 0)
-		return;
 	if (run->all || table == NULL) {
-		decide_by_pcre2(d, text, item);
+		if (item > 0 || (rule->flags & MATCH_NOSUBJECT) == 0)
+			decide_by_pcre2(d, text, item);
 		return;
 	}
-	if (text.len < need->min_len || text.len > need->max_len)
-		return;
-	if (need->kind == FACTOR_COUNT && d->fn == NULL) {
+	if (candidate == NULL || !candidate->checked) {
+		if (!is_possible(run, rule, item))
+			return;
+	}
+	if (need->kind == FACTOR_COUNT && d->fn == NULL)
 		decide_by_count(d, match_table_class(table, need->count_class), text, item);
-		return;
-	}
-	if (decided && d->fn == NULL) {
+	else if (candidate != NULL && candidate->decided && d->fn == NULL)
 		note_hit(d, item, (struct regex_span){SLICE_NPOS, SLICE_NPOS});
-		return;
-	}
-	if (need->run_len > 0 && !has_runs(need, match_table_class(table, need->run_class), text))
-		return;
-	automaton = automaton_of(run->set, rule);
-	if (automaton != NULL && !automaton_may_match(automaton, run->scratch->automata, text))
-		return;
-	decide_by_pcre2(d, text, item);
+	else
+		decide_by_pcre2(d, text, item);
 }
 
 static size_t
@@ -738,19 +831,16 @@ decide(const struct match_run *run, size_t slot, struct decision *d)
 	if (!needs_all_items(run, slot)) {
 		for (; c < run->candidate_count && run->candidates[c].slot == slot && !is_enough(d);
 		     c++)
-			decide_item(run, d, rule, run->candidates[c].item,
-			            run->candidates[c].decided);
+			decide_item(run, d, rule, run->candidates[c].item, &run->candidates[c]);
 		return;
 	}
 	for (size_t i = 0; i < run->item_count && !is_enough(d); i++) {
 		bool is_candidate = c < run->candidate_count && run->candidates[c].slot == slot &&
 		                    run->candidates[c].item == i;
-		bool decided = is_candidate && run->candidates[c].decided;
 
-		if (is_candidate)
-			c++;
 		if (is_candidate || is_always(run, slot, i))
-			decide_item(run, d, rule, i, decided);
+			decide_item(run, d, rule, i, is_candidate ? &run->candidates[c] : NULL);
+		c += is_candidate;
 	}
 }
 

@@ -37,7 +37,7 @@ struct table_factor {
 	uint8_t bit;
 	uint8_t n;
 	int8_t key_at;
-	uint8_t key_len;
+	uint8_t unsure; /* first position that mask and value do not decide alone */
 };
 
 struct key_slot {
@@ -146,8 +146,8 @@ builder_set(const struct match_builder *b, unsigned cls)
 	return &b->classes.list.items[cls].set;
 }
 
-/* Which bits of a byte are the same in all members of the set. */
-static void
+/* Which bits of a byte are the same in all members of the set; true: they tell the whole set. */
+static bool
 fixed_bits(const struct byte_set *set, uint8_t *mask, uint8_t *value)
 {
 	unsigned all_ones = 0xff, any_ones = 0;
@@ -160,6 +160,7 @@ fixed_bits(const struct byte_set *set, uint8_t *mask, uint8_t *value)
 		}
 	*mask = (uint8_t)(all_ones | ~any_ones);
 	*value = (uint8_t)all_ones;
+	return byte_set_count(set) == 1U << (8 - __builtin_popcount(*mask));
 }
 
 static void
@@ -183,15 +184,15 @@ add_factor(struct match_builder *b, uint32_t slot, unsigned bit, const struct fa
 	struct table_factor f = {.slot = slot, .bit = (uint8_t)bit, .n = q->n};
 	struct factor_window w = factor_window(&b->classes, q);
 	uint64_t symbols[4];
-	bool edges = false;
+	bool edges = false, sure = true;
 
 	f.key_at = (int8_t)w.at;
-	f.key_len = (uint8_t)w.len;
 	f.classes = (uint32_t)b->cls.count;
 	for (unsigned i = 0; i < q->n; i++) {
 		uint8_t mask, value;
 		if (i < 8) {
-			fixed_bits(builder_set(b, q->cls[i]), &mask, &value);
+			sure &= fixed_bits(builder_set(b, q->cls[i]), &mask, &value);
+			f.unsure += sure;
 			f.mask |= (uint64_t)mask << (8 * i);
 			f.value |= (uint64_t)value << (8 * i);
 		}
@@ -334,7 +335,7 @@ make_hash(struct match_table *t, struct match_builder *b, struct arena *arena)
 static void *
 keep(struct arena *arena, const void *items, size_t count, size_t size)
 {
-	void *copy = arena_array(arena, count + 1, size, 16);
+	void *copy = arena_array(arena, count + 1, size, 64);
 
 	if (copy != NULL && count > 0)
 		memcpy(copy, items, count * size);
@@ -407,6 +408,7 @@ factor_is_at(const struct scan *scan, const struct table_factor *f, size_t start
 	const struct match_table *t = scan->table;
 	const unsigned char *p = scan->text + start;
 	const uint16_t *cls = t->cls + f->classes;
+	unsigned i = 0;
 
 	if (scan->len - start >= 8) {
 		uint64_t bytes;
@@ -416,13 +418,14 @@ factor_is_at(const struct scan *scan, const struct table_factor *f, size_t start
 #endif
 		if ((bytes & f->mask) != f->value)
 			return false;
+		i = f->unsure;
 	}
-	for (unsigned i = 0; i < f->n; i++)
+	for (; i < f->n; i++)
 		if (!byte_set_has(&t->sets[cls[i]], p[i]))
 			return false;
 	if (f->edges == 0)
 		return true;
-	for (unsigned i = 0; i <= f->n; i++)
+	for (i = 0; i <= f->n; i++)
 		if (t->edge[f->edges + i] != 0 &&
 		    !edge_holds(t->edge[f->edges + i], scan->text, scan->len, start + i))
 			return false;
@@ -502,8 +505,13 @@ static void __attribute__((noinline)) take_batch(const struct scan *scan, struct
 	const struct match_table *t = scan->table;
 
 	find_lists(t, batch);
-	for (unsigned i = 0; i < batch->count; i++)
-		__builtin_prefetch(&t->factors[t->key_factors[batch->hits[i].at] & ~LAST_FACTOR]);
+	for (unsigned i = 0; i < batch->count; i++) {
+		const uint32_t *k = t->key_factors + batch->hits[i].at;
+
+		for (; (*k & LAST_FACTOR) == 0; k++)
+			__builtin_prefetch(&t->factors[*k]);
+		__builtin_prefetch(&t->factors[*k & ~LAST_FACTOR]);
+	}
 	for (unsigned i = 0; i < batch->count; i++) {
 		const uint32_t *k = t->key_factors + batch->hits[i].at;
 
