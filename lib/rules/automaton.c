@@ -14,7 +14,10 @@ enum {
 		4, /* overflows close to one another before an automaton is no longer asked */
 	CLOSE_RUNS = 100,
 	TABLE_MIN = 64,
-	LANES = 4
+	LANES = 4,
+	/* An automaton that says "maybe" to three of four texts is left out for a while. */
+	TRIAL = 64,
+	HOLIDAY = 2000
 };
 
 /* Rows are numbered in units of entries, so that 16 bits name them and the processor scales them.
@@ -351,6 +354,9 @@ struct table {
 	uint32_t slot_count;
 	uint32_t overflows;
 	uint32_t runs; /* since the last of them */
+	uint32_t asked;
+	uint32_t maybes;  /* of these */
+	uint32_t holiday; /* texts still to come that it is not asked for */
 	/* What a match that begins at this byte waits for: not stored in each state. */
 	uint32_t *start;
 	uint32_t start_count;
@@ -790,6 +796,25 @@ lane_finish(struct lane *lane, bool may_match)
 {
 	lane->job->may_match = may_match;
 	lane->job = NULL;
+	lane->table->maybes += may_match;
+}
+
+/* false: asking is not worth its price, for a while or for ever. */
+static bool
+is_worth_asking(struct table *t)
+{
+	if (t->overflows >= GIVE_UP_AFTER)
+		return false;
+	if (t->holiday > 0) {
+		t->holiday--;
+		return false;
+	}
+	if (t->asked == TRIAL) {
+		t->holiday = t->maybes > TRIAL / 4 * 3 ? HOLIDAY : 0;
+		t->asked = t->maybes = 0;
+	}
+	t->asked++;
+	return true;
 }
 
 /* What a job a little later in the list needs first is on its way when its turn comes. */
@@ -827,13 +852,14 @@ lane_begin(struct lane *lane, struct automaton_cache *cache, struct automaton_jo
 	struct table *t = table_for(cache, job->automaton);
 
 	job->may_match = true;
-	if (t == NULL || t->overflows >= GIVE_UP_AFTER ||
-	    !grow_scratch(cache, job->automaton->count) || !prepare_start(cache, t))
+	if (t == NULL || !is_worth_asking(t) || !grow_scratch(cache, job->automaton->count) ||
+	    !prepare_start(cache, t))
 		return false;
 	t->runs++;
 	lane->state = start_state(cache, t);
 	if (lane->state < GO_STATE) {
 		job->may_match = lane->state != GO_DEAD;
+		t->maybes += job->may_match;
 		return false;
 	}
 	lane->job = job;

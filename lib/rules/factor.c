@@ -14,6 +14,7 @@ enum {
 	RUN_MIN = 5,
 	REDUCE_ABOVE = 24,
 	REDUCE_MARGIN = 2,
+	COMMON_FACTORS = 32, /* of a set are held against common_text */
 	WIDTH_MAX = 1 << 24
 };
 
@@ -21,6 +22,7 @@ enum {
 #define USABLE_P 0.01F /* a set more common than this is no condition */
 #define KEY_P 0.01F
 #define TEXT_LENGTH 300.0F
+#define COMMON_P (1 / TEXT_LENGTH) /* once in every text */
 
 /* What is known of a node: see join() for how two follow one another. */
 struct info {
@@ -63,6 +65,35 @@ static const char model_text[4][600] = {
 	"BVW<>[]()@@......,,---:::;;==000111222333444555666777888999//__xj",
 	"eeeeettttttttaaaaoooonniiirrrsssslllhhhhddcccccuummmmppppppffggyyywwwwwbbvkETAOINSRLHDCUM"
 	"........//////::---==??&&%%00112233445566778899__xj",
+};
+
+/*
+ * What nearly every text of a kind holds.  The bytes of formulaic text do not come by chance, so a
+ * set that is found here is taken to be in every text: others are asked for beside it.
+ */
+static const char *const common_text[4] = {
+	" the and you your for this that with have from will are not our can please email message "
+	"if to be removed from free click here http://www.example.com/ all new one get out more "
+	"information wrote: it's don't i'm re: subject of in on at is as by or an we he was but my "
+	"1. 2. 10 100 2000 $ ... -- ",
+	"<html><head><title></title><meta http-equiv=\"Content-Type\" content=\"text/html; "
+	"charset=iso-8859-1\"></head>\n<body bgcolor=\"#ffffff\"><table width=\"100%\" "
+	"border=\"0\" cellspacing=\"0\" cellpadding=\"0\" align=\"center\">\n<tr>\n<td><font "
+	"face=\"Arial\" size=\"2\" color=\"#000000\"><a href=\"http://www.example.com/index.html\">"
+	"<img src=\"http://www.example.com/a.gif\" width=\"1\" height=\"1\" "
+        "border=\"0\"></a></font>"
+	"</td></tr></table>\n<p><br><b>&nbsp;</b></p>\n<div style=\"\"><span></span></div>\n</body>"
+	"</html>\n the and you your for this from ",
+	"[ ip=10.1.2.3 rdns=mail.example.com helo=mail.example.com by=mx.example.org ident= "
+	"envfrom= intl=0 id=A1B2C3 auth= msa=0 ]\nReceived: from mail.example.com "
+	"(mail.example.com [10.1.2.3])\n\tby mx.example.org (Postfix) with ESMTP id ABC123 for "
+	"<user@example.org>; Thu, 22 Aug 2002 12:36:16 +0100 (EDT)\nMessage-Id: <123@example.com>\n"
+	"From: User <user@example.com>\nTo: user@example.org\nCc: \nSubject: Re: \nDate: \n"
+	"Reply-To: \nSender: \nReturn-Path: <\nDelivered-To: \nMIME-Version: 1.0\nContent-Type: "
+	"text/plain; charset=\"us-ascii\"\nContent-Transfer-Encoding: 7bit\nX-Mailer: \nList-Id: "
+        "<\n"
+	"In-Reply-To: <\nReferences: <\nPrecedence: bulk\n",
+	"http://www.example.com/index.html https://example.com/ mailto:user@example.com",
 };
 
 static void
@@ -108,6 +139,7 @@ factor_classes_init(struct factor_classes *classes, struct arena *arena, bool as
 	memset(classes, 0, sizeof(*classes));
 	classes->arena = arena;
 	classes->ascii = ascii;
+	classes->model = model;
 	classes->slot_count = 1 << 15;
 	classes->slots = arena_new_array(arena, uint32_t, classes->slot_count);
 	init_symbols(classes);
@@ -1116,6 +1148,32 @@ repeated_p(const struct factor_set *set)
 	return q;
 }
 
+static bool
+is_common_factor(const struct factor_classes *classes, const struct factor *q)
+{
+	const unsigned char *text = (const unsigned char *)common_text[classes->model];
+	size_t len = strlen(common_text[classes->model]);
+
+	for (size_t at = 0; at + q->n <= len; at++) {
+		unsigned k = 0;
+
+		while (k < q->n && byte_set_has(&class_of(classes, q->cls[k])->set, text[at + k]))
+			k++;
+		if (k == q->n)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_common(const struct analysis *an, const struct factor_set *set)
+{
+	for (uint32_t i = 0; i < set->count && i < COMMON_FACTORS; i++)
+		if (is_common_factor(an->classes, &set->items[i]))
+			return true;
+	return false;
+}
+
 /*
  * Large sets that PCRE2 confirms anyway: only the surroundings of each key, so that factors fall
  * together.
@@ -1149,7 +1207,7 @@ reduce(struct analysis *an, const struct factor_set *set)
 static void
 choose_sets(struct analysis *an, struct factor_need *need, struct info *x)
 {
-	bool used[CONDITIONS] = {false};
+	bool used[CONDITIONS] = {false}, weighed[CONDITIONS] = {false};
 	float chance = 1;
 
 	add_cond(an, x, &x->pre);
@@ -1168,6 +1226,13 @@ choose_sets(struct analysis *an, struct factor_need *need, struct info *x)
 		}
 		if (best == CONDITIONS)
 			break;
+		if (!weighed[best]) {
+			weighed[best] = true;
+			if (is_common(an, &x->cond[best]) && x->cond[best].p < COMMON_P) {
+				x->cond[best].p = COMMON_P;
+				continue;
+			}
+		}
 		used[best] = true;
 		chance *= repeated_p(&x->cond[best]) * TEXT_LENGTH;
 		need->sets[need->set_count++] = x->cond[best].count > REDUCE_ABOVE

@@ -58,6 +58,8 @@ struct factor_class {
 	uint8_t symbol_count;
 };
 
+enum factor_model { FACTOR_TEXT, FACTOR_RAW, FACTOR_HEADER, FACTOR_URI };
+
 /* Classes are shared by all patterns of a table. */
 struct factor_classes {
 	struct arena *arena;
@@ -68,6 +70,7 @@ struct factor_classes {
 	float symbol_p[FACTOR_SYMBOLS];
 	uint8_t symbol_of[256];
 	uint64_t nonword; /* symbols that are no word character */
+	enum factor_model model;
 	bool ascii;
 };
 
@@ -99,8 +102,6 @@ struct factor_window {
 	long count;
 	float p;
 };
-
-enum factor_model { FACTOR_TEXT, FACTOR_RAW, FACTOR_HEADER, FACTOR_URI };
 
 bool factor_classes_init(struct factor_classes *classes, struct arena *arena, bool ascii,
                          enum factor_model model);

@@ -219,9 +219,10 @@ is_waiting(const struct match_need *need)
 }
 
 static bool
-has_automaton(const struct match_rule *rule)
+has_automaton(const struct match_rule *rule, int which)
 {
-	return rule->automaton != NULL || rule->wants_automaton;
+	return rule->need[which].kind != FACTOR_COUNT &&
+	       (rule->automaton != NULL || rule->wants_automaton);
 }
 
 /* Rules that no table holds back are candidates without evidence, or their automaton is asked. */
@@ -239,7 +240,7 @@ note_always(struct match_set *set, int which)
 	for (size_t s = 0; s < set->rules.count; s++) {
 		if (set->table[which] != NULL && is_waiting(&set->rules.items[s].need[which]))
 			continue;
-		if (set->table[which] != NULL && has_automaton(&set->rules.items[s]))
+		if (set->table[which] != NULL && has_automaton(&set->rules.items[s], which))
 			set->asked[which][set->asked_count[which]++] = (uint32_t)s;
 		else
 			set->always[which][s / 64] |= (uint64_t)1 << (s % 64);
