@@ -9,8 +9,9 @@
 
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
+
+#include "util/format.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_ASAN 1
@@ -300,27 +301,26 @@ arena_cstr(struct arena *arena, struct slice s)
 struct slice
 arena_printf(struct arena *arena, const char *fmt, ...)
 {
-	char small[256]; /* most texts fit: formatted once */
+	unsigned char small[256]; /* most texts fit: formatted once */
 	va_list ap;
 	unsigned char *p;
-	int len;
+	size_t len;
 
 	va_start(ap, fmt);
-	len = vsnprintf(small, sizeof(small), fmt, ap);
+	len = format_bytes(small, sizeof(small), fmt, ap);
 	va_end(ap);
-	if (len < 0)
-		return SLICE_NULL;
-	p = arena_bytes(arena, (size_t)len + 1);
+	p = arena_bytes(arena, len + 1);
 	if (p == NULL)
 		return SLICE_NULL;
-	if ((size_t)len < sizeof(small)) {
-		memcpy(p, small, (size_t)len + 1);
-		return slice_of(p, (size_t)len);
+	if (len <= sizeof(small)) {
+		memcpy(p, small, len);
+	} else {
+		va_start(ap, fmt);
+		(void)format_bytes(p, len, fmt, ap);
+		va_end(ap);
 	}
-	va_start(ap, fmt);
-	vsnprintf((char *)p, (size_t)len + 1, fmt, ap);
-	va_end(ap);
-	return slice_of(p, (size_t)len);
+	p[len] = '\0';
+	return slice_of(p, len);
 }
 
 bool

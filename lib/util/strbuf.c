@@ -5,7 +5,8 @@
 
 #include <math.h>
 #include <stdarg.h>
-#include <stdio.h>
+
+#include "util/format.h"
 
 void
 strbuf_init(struct strbuf *buf, struct arena *arena, size_t max)
@@ -72,24 +73,22 @@ strbuf_add_utf8(struct strbuf *buf, unsigned long c)
 void
 strbuf_printf(struct strbuf *buf, const char *fmt, ...)
 {
-	char small[256]; /* most texts fit: formatted once */
+	unsigned char small[256]; /* most texts fit: formatted once */
 	va_list ap;
-	int len;
+	size_t len;
 
 	va_start(ap, fmt);
-	len = vsnprintf(small, sizeof(small), fmt, ap);
+	len = format_bytes(small, sizeof(small), fmt, ap);
 	va_end(ap);
-	if (len >= 0 && (size_t)len < sizeof(small)) {
-		strbuf_add(buf, slice_of((const unsigned char *)small, (size_t)len));
+	if (len <= sizeof(small)) {
+		strbuf_add(buf, slice_of(small, len));
 		return;
 	}
-	/* vsnprintf writes a NUL, which is not counted in len. */
-	if (len < 0 || !strbuf_reserve(buf, (size_t)len + 1))
+	if (!strbuf_reserve(buf, len))
 		return;
 	va_start(ap, fmt);
-	vsnprintf((char *)buf->data + buf->len, (size_t)len + 1, fmt, ap);
+	buf->len += format_bytes(buf->data + buf->len, len, fmt, ap);
 	va_end(ap);
-	buf->len += (size_t)len;
 }
 
 /* Is it n / 1000, and n no more than twelve digits?  Then these digits are what %.15g prints. */

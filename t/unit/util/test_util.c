@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -33,6 +34,35 @@ test_slice_find(void **state)
 		assert_int_equal(slice_find(s, n, rows[i].from), rows[i].at);
 		assert_int_equal(slice_ifind(s, n, rows[i].from), rows[i].iat);
 	}
+}
+
+/* As printf where printf can, and bytes where it cannot. */
+static void
+test_printf(void **state)
+{
+	struct arena *arena = arena_create(0);
+	char wanted[600];
+	struct slice got;
+
+#define SAME(...)                                                                                  \
+	do {                                                                                       \
+		snprintf(wanted, sizeof(wanted), __VA_ARGS__);                                     \
+		got = arena_printf(arena, __VA_ARGS__);                                            \
+		if (!slice_eq(got, slice_from_cstr(wanted)))                                       \
+			fail_msg("'%s' is '%.*s'", wanted, SLICE_FMT(got));                        \
+	} while (0)
+
+	(void)state;
+	SAME("%d %ld %lld %zu %u %lu %x %X %c%%", -1, -2L, -3LL, (size_t)4, 5U, 6UL, 255U, 255U,
+	     'q');
+	SAME("%02d|%-5d|%5d|%08X|%02x|%+d|%.02f|%2.1f", 3, 4, 5, 0xabcU, 6U, 7, 1.5, 2.25);
+	SAME("%g %.15g %.3g %e %.*f", 0.1, 1.0 / 3, 1e10, 5.5, 2, 1.005);
+	SAME("%s|%10s|%-10s|%.3s|%.20s|%*s|%-22.*s|%27s", "a", "b", "c", "defg", "hi", 8, "j", 2,
+	     "klm", "n");
+	SAME("%-*s|%300s|%s", 6, "x", "wide", "");
+	got = arena_printf(arena, "<%.*s|%5.*s|%.*s>", 3, "a\0b", 2, "\0c", 0, "");
+	assert_true(slice_eq(got, slice_of("<a\0b|   \0c|>", 12)));
+	arena_destroy(&arena);
 }
 
 static void
@@ -158,10 +188,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_slice_find),   cmocka_unit_test(test_slice_next),
-		cmocka_unit_test(test_slice_to_u64), cmocka_unit_test(test_arena),
-		cmocka_unit_test(test_strbuf),       cmocka_unit_test(test_hashmap),
-		cmocka_unit_test(test_log_quote),
+		cmocka_unit_test(test_slice_find), cmocka_unit_test(test_printf),
+		cmocka_unit_test(test_slice_next), cmocka_unit_test(test_slice_to_u64),
+		cmocka_unit_test(test_arena),      cmocka_unit_test(test_strbuf),
+		cmocka_unit_test(test_hashmap),    cmocka_unit_test(test_log_quote),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
