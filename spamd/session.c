@@ -78,6 +78,12 @@ session_destroy(struct session **session)
 	*session = NULL;
 }
 
+size_t
+session_bytes(const struct session *s)
+{
+	return s->in_size + (s->arena == NULL ? 0 : arena_used(s->arena));
+}
+
 static bool
 take_arena(struct session *s)
 {

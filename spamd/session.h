@@ -67,6 +67,9 @@ struct session {
 struct session *session_create(struct session_env *env, int fd, int64_t now_ms);
 void session_destroy(struct session **session);
 
+/* Memory that it holds. */
+size_t session_bytes(const struct session *session);
+
 /* poll() events it waits for; 0 in SCAN unless the scan itself waits. */
 short session_events(const struct session *session);
 /* Descriptor that they are about. */

@@ -20,8 +20,11 @@
 enum {
 	SESSIONS_MAX = 4096,
 	FIXED_FDS = 1, /* the parent's pipe */
-	/* a message larger than this gives its memory back to the host */
+	/* What a message that needed more than this took goes back to the host, so many ms later:
+	 * pages that go at once must be faulted in again by the next one, which costs more than the
+	 * scan. */
 	TRIM_BYTES = 1024 * 1024,
+	TRIM_MS = 1000,
 	/* blocks below this stay with the process from message to message */
 	KEEP_BYTES = 64 * 1024 * 1024
 };
@@ -35,6 +38,7 @@ struct worker {
 	size_t next_scan;
 	unsigned long served;
 	bool stopping;
+	int64_t trim_at_ms; /* INT64_MAX: nothing to give back */
 	bool accept_paused; /* out of descriptors until a session ends */
 	struct pollfd *fds;
 };
@@ -151,7 +155,7 @@ sweep(struct worker *w)
 		struct session *s = w->sessions[i];
 
 		if (s->state == SESSION_CLOSED) {
-			trim |= s->in_size >= TRIM_BYTES;
+			trim |= session_bytes(s) >= TRIM_BYTES;
 			w->served++;
 			session_destroy(&s);
 			w->accept_paused = false;
@@ -166,8 +170,17 @@ sweep(struct worker *w)
 	w->scanning = scanning;
 	atomic_store(&w->config->slot->connections, (int)kept);
 	atomic_store(&w->config->slot->scans, (int)scans);
-	if (trim)
-		malloc_trim(0);
+	if (trim && w->trim_at_ms == INT64_MAX)
+		w->trim_at_ms = clock_monotonic_ms() + TRIM_MS;
+}
+
+static void
+give_back(struct worker *w, int64_t now_ms)
+{
+	if (now_ms < w->trim_at_ms)
+		return;
+	w->trim_at_ms = INT64_MAX;
+	malloc_trim(0);
 }
 
 static int
@@ -177,6 +190,8 @@ poll_timeout(const struct worker *w, int64_t now_ms)
 
 	if (w->scanning > 0)
 		return 0;
+	if (w->trim_at_ms < nearest)
+		nearest = w->trim_at_ms;
 	for (size_t i = 0; i < w->session_count; i++) {
 		const struct session *s = w->sessions[i];
 		int64_t next = s->waiting ? s->check->scan.wait.until_ms : s->deadline_ms;
@@ -275,6 +290,7 @@ loop(struct worker *w)
 		sweep(w);
 		scan_some(w);
 		sweep(w);
+		give_back(w, now_ms);
 		if (stop_asked || is_used_up(w)) {
 			w->stopping = true;
 			atomic_store(&w->config->slot->draining, 1);
@@ -304,6 +320,7 @@ worker_run(const struct worker_config *config)
 	if (w == NULL)
 		return 1;
 	w->config = config;
+	w->trim_at_ms = INT64_MAX;
 	w->session_max = session_limit(fixed);
 	w->fds = calloc(fixed + SESSIONS_MAX, sizeof(*w->fds));
 	w->env = (struct session_env){.options = config->options,
