@@ -14,6 +14,7 @@
 
 #include "check/check.h"
 #include "check/markup.h"
+#include "check/paths.h"
 #include "check/report.h"
 #include "check/rewrite.h"
 #include "check/tags.h"
@@ -484,6 +485,7 @@ load_filter(struct program *p, struct error *error)
 		.local_tests_only = o->local || (o->lint && !o->net),
 		.lint = o->lint,
 		.no_learning = o->test_mode || o->lint,
+		.cache_path = paths_cache(),
 		.no_prefilter = getenv("WINNOW_NO_PREFILTER") != NULL,
 		.log = p->log,
 	};

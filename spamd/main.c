@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check/paths.h"
 #include "spamd/listener.h"
 #include "spamd/logger.h"
 #include "spamd/options.h"
@@ -88,6 +89,7 @@ load_filter(struct server *server, struct error *error)
 		.post_text = o->cf_text.len > 0 ? (const char *)o->cf_text.data : NULL,
 		.local_tests_only = o->local_only,
 		.for_server = true,
+		.cache_path = paths_cache(),
 		.no_prefilter = getenv("WINNOW_NO_PREFILTER") != NULL,
 		.log = server->log,
 	};

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "check/cache.h"
 #include "check/environment.h"
 #include "check/paths.h"
 #include "check/plan.h"
@@ -126,7 +127,8 @@ static enum status
 finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 {
 	const struct filter_options *o = &filter->options;
-	unsigned flags = o->no_prefilter ? (o->for_server ? MATCH_BUILD_CODE : 0)
+	unsigned flags = o->tables_only    ? MATCH_BUILD_TABLES | MATCH_BUILD_OTHER
+	                 : o->no_prefilter ? (o->for_server ? MATCH_BUILD_CODE : 0)
 	                 : o->for_server ? MATCH_BUILD_TABLES | MATCH_BUILD_OTHER | MATCH_BUILD_CODE
 	                                 : MATCH_BUILD_TABLES | MATCH_BUILD_LAZY;
 	const char *languages;
@@ -148,8 +150,8 @@ finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 	plugins_finish_end(reader);
 	make_rules_version(filter, reader);
 	find_unknown_evals(filter, reader);
-	filter->plan =
-		plan_build(filter->arena, filter->conf, &filter->env, flags, filter->log, error);
+	filter->plan = plan_build(filter->arena, filter->conf, &filter->env, filter->cache, flags,
+	                          filter->log, error);
 	filter->errors = reader->errors;
 	return filter->plan == NULL ? STATUS_LIMIT : STATUS_OK;
 }
@@ -192,6 +194,10 @@ filter_create(const struct filter_options *options, struct error *error)
 	                       getenv("LANG"));
 	reader.local_tests_only = filter->options.local_tests_only;
 	reader.lint = options->lint;
+	filter->cache = cache_open(arena, options->lint ? NULL : options->cache_path, options->log);
+	if (filter->cache == NULL)
+		goto no_memory;
+	reader.regexes = options->lint ? NULL : filter->cache->regexes;
 	read_files(filter, &reader);
 	if (!has_rules(conf_rules(filter->conf))) {
 		(void)error_set(error, STATUS_NONE,
@@ -207,6 +213,13 @@ no_memory:
 	(void)error_set(error, STATUS_LIMIT, "no memory for the configuration");
 	arena_destroy(&arena);
 	return NULL;
+}
+
+enum status
+filter_save_tables(const struct filter *filter, const char *path, size_t *sets_r,
+                   struct error *error)
+{
+	return cache_save(filter->cache, filter->plan, path, sets_r, error);
 }
 
 void

@@ -23,10 +23,12 @@ struct filter_options {
 	bool ignore_site;      /* read no site .cf files */
 	bool local_tests_only;
 	bool lint;
-	bool no_learning;  /* test mode: nothing is remembered of what is scanned */
-	bool for_server;   /* build and compile everything now; else what a message needs, when it
-	                      does */
-	bool no_prefilter; /* every rule by PCRE2 alone: for the test of equality */
+	bool no_learning; /* test mode: nothing is remembered of what is scanned */
+	bool for_server;  /* build and compile everything now; else what a message needs, when it
+	                     does */
+	bool tables_only; /* build all tables now, no PCRE2 code: for filter_save_tables */
+	const char *cache_path; /* of tables that sa-compile wrote; NULL, "": none.  Not for lint */
+	bool no_prefilter;      /* every rule by PCRE2 alone: for the test of equality */
 	const struct log *log;
 };
 
@@ -35,6 +37,7 @@ struct filter {
 	struct filter_options options;
 	struct conf *conf;
 	struct scan_env env;
+	struct cache *cache;
 	struct plan *plan;
 	const struct log *log;
 	unsigned errors;            /* bad lines and rules: what --lint counts */
@@ -48,6 +51,9 @@ struct filter {
  * lines are left out, as in the reference.  NULL with error set: no rules at all, or no memory.
  */
 struct filter *filter_create(const struct filter_options *options, struct error *error);
+/* Writes the table cache of a filter made with tables_only; see cache.h. */
+enum status filter_save_tables(const struct filter *filter, const char *path, size_t *sets_r,
+                               struct error *error) WARN_UNUSED;
 void filter_destroy(struct filter **filter);
 
 #endif

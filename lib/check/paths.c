@@ -3,6 +3,7 @@
  */
 #include "check/paths.h"
 
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,6 +45,14 @@ const char *
 paths_find_site(void)
 {
 	return first_existing(site_paths, sizeof(site_paths) / sizeof(site_paths[0]));
+}
+
+const char *
+paths_cache(void)
+{
+	const char *path = getenv("WINNOW_CACHE");
+
+	return path != NULL ? path : "/var/lib/spamassassin/winnow/tables";
 }
 
 const char *

@@ -12,6 +12,8 @@
 /* First directory that exists, NULL when none does. */
 const char *paths_find_rules(void);
 const char *paths_find_site(void);
+/* The file of the table cache: $WINNOW_CACHE, else the system's. */
+const char *paths_cache(void);
 /* ~/.spamassassin/user_prefs of that home directory, in the arena. */
 const char *paths_user_prefs(struct arena *arena, const char *home);
 /* The user's preferences template, NULL when there is none. */

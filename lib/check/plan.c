@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "check/cache.h"
+
 struct builder {
 	struct arena *arena;
 	struct conf *conf;
@@ -503,8 +505,9 @@ place_metas(struct builder *b)
 }
 
 struct plan *
-plan_build(struct arena *arena, struct conf *conf, const struct scan_env *env, unsigned match_flags,
-           const struct log *log, struct error *error)
+plan_build(struct arena *arena, struct conf *conf, const struct scan_env *env,
+           const struct cache *cache, unsigned match_flags, const struct log *log,
+           struct error *error)
 {
 	struct builder b = {.arena = arena, .conf = conf, .env = env, .rules = conf_rules(conf)};
 
@@ -518,8 +521,11 @@ plan_build(struct arena *arena, struct conf *conf, const struct scan_env *env, u
 	for (int k = 0; k < PLAN_TEXT_GROUPS; k++)
 		if (add_group(&b, (enum plan_group_kind)k) == NULL)
 			return NULL;
-	if (!collect_priorities(&b) || !place_rules(&b) ||
-	    build_groups(&b, match_flags, error) != STATUS_OK || !place_metas(&b))
+	if (!collect_priorities(&b) || !place_rules(&b))
+		return NULL;
+	if (cache != NULL && (match_flags & MATCH_BUILD_TABLES) != 0)
+		cache_use(cache, b.plan);
+	if (build_groups(&b, match_flags, error) != STATUS_OK || !place_metas(&b))
 		return NULL;
 	b.plan->time_limit_rule = ruleset_find(b.rules, SLICE("TIME_LIMIT_EXCEEDED"));
 	log_debug(log, "rules", "%zu rules, %zu groups, %zu priorities, %zu metas", b.rules->count,

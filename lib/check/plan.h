@@ -74,9 +74,12 @@ struct plan {
 	const struct rule *time_limit_rule;
 };
 
-/* NULL: no memory. */
+struct cache;
+
+/* cache: where tables may be found, NULL: nowhere.  NULL: no memory. */
 struct plan *plan_build(struct arena *arena, struct conf *conf, const struct scan_env *env,
-                        unsigned match_flags, const struct log *log, struct error *error);
+                        const struct cache *cache, unsigned match_flags, const struct log *log,
+                        struct error *error);
 
 /* Does this rule run in that score set? */
 bool plan_rule_runs(const struct rule *rule, const struct scan_env *env);

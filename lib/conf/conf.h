@@ -128,13 +128,16 @@ struct conf_env {
 	bool (*has_feature)(void *data, struct slice full_name, bool call_it);
 };
 
+struct regex_memory; /* rules/regex.h */
+
 struct conf_reader {
 	struct conf *conf;
 	struct arena *arena; /* results live here: the conf's own */
 	const struct log *log;
 	const struct conf_env *env;
-	struct slice locale;        /* "en_US" */
-	const char *languages_path; /* TextCat's file, NULL: none; known before plugins finish */
+	struct slice locale;          /* "en_US" */
+	struct regex_memory *regexes; /* patterns known to be good, NULL: none */
+	const char *languages_path;   /* TextCat's file, NULL: none; known before plugins finish */
 	bool local_tests_only;
 	bool lint;       /* problems are warnings, else info */
 	bool user_scope; /* preferences read by a server: scopes are enforced */

@@ -104,7 +104,7 @@ parse_test(struct conf_reader *reader, struct slice text, struct mimeheader_test
 	test->all = slice_eq(header, SLICE("ALL"));
 	test->key.header = arena_dup_lower(reader->arena, header);
 	test->key.if_unset = cut_if_unset(&rest);
-	test->regex = regex_create_rule(reader->arena, rest, 0, &error);
+	test->regex = regex_create_rule_known(reader->regexes, reader->arena, rest, 0, &error);
 	if (test->regex == NULL)
 		log_info(reader->log, "mimeheader", "invalid regexp '%.*s': %s", SLICE_FMT(rest),
 		         error.text);

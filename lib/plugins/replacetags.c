@@ -161,9 +161,9 @@ finish_start(struct conf_reader *reader, void *data)
 		if (rule == NULL || rule->regex == NULL)
 			continue;
 		text = expand(reader->arena, settings, regex_text(rule->regex));
-		regex = text.data == NULL
-		                ? NULL
-		                : regex_create(reader->arena, text, REGEX_TEMPLATES, &error);
+		regex = text.data == NULL ? NULL
+		                          : regex_create_known(reader->regexes, reader->arena, text,
+		                                               REGEX_TEMPLATES, &error);
 		if (regex != NULL)
 			rule->regex = regex;
 		else

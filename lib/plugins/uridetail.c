@@ -63,7 +63,8 @@ next_criterion(struct conf_reader *reader, struct slice *rest, struct detail *de
 	len = pattern_len(s);
 	if (len == 0)
 		return STATUS_NONE;
-	criterion.regex = regex_create_rule(reader->arena, slice_sub(s, 0, len), 0, &error);
+	criterion.regex = regex_create_rule_known(reader->regexes, reader->arena,
+	                                          slice_sub(s, 0, len), 0, &error);
 	if (criterion.regex == NULL)
 		return STATUS_BAD;
 	for (int k = 0; k < KEY_COUNT; k++)

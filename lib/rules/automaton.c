@@ -332,6 +332,94 @@ automaton_bytes(const struct automaton *a)
 	return sizeof(*a) + a->count * sizeof(*a->steps) + a->class_count * sizeof(*a->classes);
 }
 
+/* ---- in a file ---- */
+
+struct automaton_file {
+	uint64_t steps_at;
+	uint64_t classes_at;
+	uint32_t count;
+	uint32_t class_count;
+	uint32_t columns;
+	uint32_t has_lines;
+	uint8_t map[256];
+	uint8_t sample[256];
+};
+
+void
+automaton_identity(struct blob_hash *hash)
+{
+	blob_hash_number(hash, sizeof(struct automaton_file));
+	blob_hash_number(hash, sizeof(struct step));
+	blob_hash_number(hash, UNIT);
+}
+
+uint64_t
+automaton_save(const struct automaton *a, struct blob_out *out)
+{
+	struct automaton_file file = {.count = a->count,
+	                              .class_count = a->class_count,
+	                              .columns = a->columns,
+	                              .has_lines = a->has_lines};
+	uint64_t at = blob_out_add(out, NULL, 1, sizeof(file));
+
+	file.steps_at = blob_out_add(out, a->steps, a->count, sizeof(*a->steps));
+	file.classes_at = blob_out_add(out, a->classes, a->class_count, sizeof(*a->classes));
+	memcpy(file.map, a->map, sizeof(file.map));
+	memcpy(file.sample, a->sample, sizeof(file.sample));
+	blob_out_set(out, at, &file, sizeof(file));
+	return at;
+}
+
+/* Every jump lands on a step, and what is behind a step is one, too. */
+static bool
+program_is_whole(const struct automaton *a)
+{
+	if (a->count == 0 || a->count > PROGRAM_MAX || a->steps[a->count - 1].op != OP_ACCEPT)
+		return false;
+	for (uint32_t i = 0; i < a->count; i++) {
+		const struct step *s = &a->steps[i];
+
+		if (s->op > OP_ACCEPT ||
+		    ((s->op == OP_SPLIT || s->op == OP_JUMP) && s->to >= a->count))
+			return false;
+		if (s->op == OP_CLASS && s->cls >= a->class_count)
+			return false;
+	}
+	if (a->columns == 0 || a->columns > 256)
+		return false;
+	for (unsigned b = 0; b < 256; b++)
+		if (a->map[b] >= a->columns)
+			return false;
+	return true;
+}
+
+struct automaton *
+automaton_load(struct arena *arena, struct slice blob, uint64_t at)
+{
+	const struct automaton_file *file = blob_array(blob, at, 1, sizeof(*file));
+	struct automaton *a = arena_new(arena, struct automaton);
+	const struct step *steps;
+	const struct byte_set *classes;
+
+	if (file == NULL || a == NULL)
+		return NULL;
+	steps = blob_array(blob, file->steps_at, file->count, sizeof(*steps));
+	classes = blob_array(blob, file->classes_at, file->class_count, sizeof(*classes));
+	if (steps == NULL || classes == NULL)
+		return NULL;
+	/* Never written to once made. */
+	a->steps = (struct step *)(uintptr_t)steps;
+	a->classes = (struct byte_set *)(uintptr_t)classes;
+	a->count = file->count;
+	a->class_count = file->class_count;
+	a->columns = file->columns;
+	a->units = (a->columns + UNIT - 1) / UNIT;
+	a->has_lines = file->has_lines != 0;
+	memcpy(a->map, file->map, sizeof(a->map));
+	memcpy(a->sample, file->sample, sizeof(a->sample));
+	return program_is_whole(a) ? a : NULL;
+}
+
 /* ---- states ---- */
 
 struct state {

@@ -13,6 +13,7 @@
 #define WINNOW_RULES_AUTOMATON_H
 
 #include "rules/pattern.h"
+#include "util/blob.h"
 
 struct automaton;
 struct automaton_cache;
@@ -21,6 +22,10 @@ struct automaton_cache;
 struct automaton *automaton_create(struct arena *arena, const struct pattern *pattern);
 size_t automaton_size(const struct automaton *automaton); /* steps of its program */
 size_t automaton_bytes(const struct automaton *automaton);
+/* As match_table_save and _load. */
+uint64_t automaton_save(const struct automaton *automaton, struct blob_out *out);
+struct automaton *automaton_load(struct arena *arena, struct slice blob, uint64_t at);
+void automaton_identity(struct blob_hash *hash);
 
 /* NULL: no memory. */
 struct automaton_cache *automaton_cache_create(void);

@@ -29,8 +29,8 @@ static const struct regex *
 compile(struct conf_reader *reader, struct slice name, struct slice pattern)
 {
 	struct error error;
-	const struct regex *regex =
-		regex_create_rule(reader->arena, pattern, regex_flags(reader), &error);
+	const struct regex *regex = regex_create_rule_known(reader->regexes, reader->arena, pattern,
+	                                                    regex_flags(reader), &error);
 
 	if (regex == NULL)
 		conf_problem(reader, true,

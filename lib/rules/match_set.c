@@ -42,6 +42,8 @@ struct match_set {
 	size_t asked_count[FOR_COUNT];
 	size_t words;
 	size_t longest[FOR_COUNT];
+	const struct blob_file *file; /* NULL: everything is made here */
+	bool has_automata;            /* those of the file are attached */
 	enum factor_model model;
 };
 
@@ -184,8 +186,169 @@ analyse_rule(struct match_set *set, size_t slot, int which, struct match_builder
 	                         may_decide && (rule->flags & MATCH_NOSUBJECT) == 0);
 }
 
+/* ---- tables in a file ---- */
+
+enum set_part { PART_ASCII, PART_OTHER, PART_AUTOMATA };
+
+static struct blob_key
+set_key(const struct match_set *set, enum set_part part)
+{
+	struct blob_hash hash;
+
+	blob_hash_init(&hash);
+	blob_hash_number(&hash, (uint64_t)part);
+	blob_hash_number(&hash, (uint64_t)set->model);
+	blob_hash_number(&hash, set->rules.count);
+	for (size_t i = 0; i < set->rules.count; i++) {
+		blob_hash_number(&hash, set->rules.items[i].flags);
+		blob_hash_add(&hash, regex_text(set->rules.items[i].regex));
+	}
+	return blob_hash_finish(&hash);
+}
+
+void
+match_set_identity(struct blob_hash *hash)
+{
+	match_table_identity(hash);
+	automaton_identity(hash);
+	blob_hash_number(hash, sizeof(struct match_need));
+	blob_hash_number(hash, sizeof(struct match_rule));
+}
+
+bool
+match_set_use(struct match_set *set, const struct blob_file *file)
+{
+	set->file = file;
+	if (set->rules.count == 0)
+		return true;
+	if (blob_file_has(file, set_key(set, PART_ASCII)))
+		return true;
+	set->file = NULL;
+	return false;
+}
+
+/* In front of what a blob of a set holds. */
+struct set_file {
+	uint64_t needs_at; /* one for each rule; or offsets of automata, 0: none */
+	uint64_t table_at;
+};
+
+static bool
+save_table(const struct match_set *set, int which, struct blob_writer *writer, struct arena *arena)
+{
+	struct match_need *needs = arena_new_array(arena, struct match_need, set->rules.count + 1);
+	struct set_file file;
+	struct blob_out out;
+
+	if (needs == NULL || set->table[which] == NULL)
+		return false;
+	for (size_t i = 0; i < set->rules.count; i++)
+		needs[i] = set->rules.items[i].need[which];
+	blob_out_init(&out, arena);
+	(void)blob_out_add(&out, NULL, 1, sizeof(file));
+	file.needs_at = blob_out_add(&out, needs, set->rules.count, sizeof(*needs));
+	file.table_at = match_table_save(set->table[which], &out);
+	blob_out_set(&out, 0, &file, sizeof(file));
+	return blob_writer_add(writer, set_key(set, which == FOR_ASCII ? PART_ASCII : PART_OTHER),
+	                       &out);
+}
+
+static bool
+save_automata(const struct match_set *set, struct blob_writer *writer, struct arena *arena)
+{
+	uint64_t *places = arena_new_array(arena, uint64_t, set->rules.count + 1);
+	struct set_file file = {0};
+	struct blob_out out;
+
+	if (places == NULL)
+		return false;
+	blob_out_init(&out, arena);
+	(void)blob_out_add(&out, NULL, 1, sizeof(file));
+	for (size_t i = 0; i < set->rules.count; i++)
+		if (set->rules.items[i].automaton != NULL)
+			places[i] = automaton_save(set->rules.items[i].automaton, &out);
+	file.needs_at = blob_out_add(&out, places, set->rules.count, sizeof(*places));
+	blob_out_set(&out, 0, &file, sizeof(file));
+	return blob_writer_add(writer, set_key(set, PART_AUTOMATA), &out);
+}
+
+bool
+match_set_save(const struct match_set *set, struct blob_writer *writer, struct arena *arena)
+{
+	if (set->rules.count == 0)
+		return true;
+	return save_table(set, FOR_ASCII, writer, arena) &&
+	       save_table(set, FOR_OTHER, writer, arena) && save_automata(set, writer, arena);
+}
+
+static bool
+need_is_right(const struct match_need *need, size_t classes)
+{
+	return need->kind <= FACTOR_COUNT &&
+	       (need->kind != FACTOR_COUNT || need->count_class < classes) &&
+	       (need->run_len == 0 || (need->run_class < classes && need->run_times > 0));
+}
+
+/* All of them, or none: a rule without its automaton would only be slower, but never found out. */
+static bool
+attach_automata(struct match_set *set)
+{
+	struct slice blob = blob_file_find(set->file, set_key(set, PART_AUTOMATA));
+	const struct set_file *file = blob_array(blob, 0, 1, sizeof(*file));
+	const uint64_t *places;
+
+	if (set->has_automata)
+		return true;
+	if (blob.data == NULL || file == NULL)
+		return false;
+	places = blob_array(blob, file->needs_at, set->rules.count, sizeof(*places));
+	if (places == NULL)
+		return false;
+	for (size_t i = 0; i < set->rules.count; i++) {
+		struct match_rule *rule = &set->rules.items[i];
+
+		if (places[i] == 0)
+			continue;
+		rule->automaton = automaton_load(set->arena, blob, places[i]);
+		if (rule->automaton == NULL)
+			return false;
+	}
+	set->has_automata = true;
+	return true;
+}
+
+static bool
+attach_table(struct match_set *set, int which)
+{
+	struct slice blob;
+	const struct set_file *file;
+	const struct match_need *needs;
+	struct match_table *table;
+
+	if (set->file == NULL || !attach_automata(set))
+		return false;
+	blob = blob_file_find(set->file,
+	                      set_key(set, which == FOR_ASCII ? PART_ASCII : PART_OTHER));
+	file = blob.data == NULL ? NULL : blob_array(blob, 0, 1, sizeof(*file));
+	if (file == NULL)
+		return false;
+	needs = blob_array(blob, file->needs_at, set->rules.count, sizeof(*needs));
+	table = match_table_load(set->arena, blob, file->table_at, set->rules.count);
+	if (needs == NULL || table == NULL)
+		return false;
+	for (size_t i = 0; i < set->rules.count; i++)
+		if (!need_is_right(&needs[i], match_table_classes(table)))
+			return false;
+	for (size_t i = 0; i < set->rules.count; i++)
+		set->rules.items[i].need[which] = needs[i];
+	set->table[which] = table;
+	return true;
+}
+
+/* ---- building ---- */
+
 static enum status
-build_table(struct match_set *set, int which, struct error *error)
+make_table(struct match_set *set, int which, struct error *error)
 {
 	struct arena *keep = arena_create(0), *each = arena_create(0);
 	struct match_builder *builder = NULL;
@@ -209,6 +372,14 @@ build_table(struct match_set *set, int which, struct error *error)
 	arena_destroy(&each);
 	arena_destroy(&keep);
 	return ok ? STATUS_OK : error_set(error, STATUS_LIMIT, "no memory for rule tables");
+}
+
+static enum status
+build_table(struct match_set *set, int which, struct error *error)
+{
+	if (attach_table(set, which))
+		return STATUS_OK;
+	return make_table(set, which, error);
 }
 
 static bool

@@ -19,6 +19,7 @@
 #define WINNOW_RULES_MATCH_SET_H
 
 #include "rules/regex.h"
+#include "util/blob.h"
 
 struct match_set;
 struct match_scratch;
@@ -52,7 +53,16 @@ void match_set_model(struct match_set *set, enum match_model model);
 /* maxhits: 0 = no limit (only with MATCH_MULTIPLE).  Returns the slot; MATCH_NONE: no memory. */
 size_t match_set_add(struct match_set *set, unsigned rule, const struct regex *regex,
                      unsigned flags, unsigned maxhits);
+/*
+ * Before match_set_build, after all rules: tables that fit these very patterns are taken from the
+ * file instead of being made.  false: it has none.  The file must outlive the set.
+ */
+bool match_set_use(struct match_set *set, const struct blob_file *file);
 enum status match_set_build(struct match_set *set, unsigned flags, struct error *error) WARN_UNUSED;
+/* Adds what match_set_use looks for; of a set built with both tables, not lazily. */
+bool match_set_save(const struct match_set *set, struct blob_writer *writer, struct arena *arena);
+/* What the format of saved sets depends on. */
+void match_set_identity(struct blob_hash *hash);
 
 size_t match_set_count(const struct match_set *set);
 size_t match_set_words(const struct match_set *set); /* uint64_t words of a mask */

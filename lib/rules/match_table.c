@@ -645,3 +645,186 @@ match_table_describe(const struct match_table *t, struct arena *arena)
 	return arena_printf(arena, "%zu factors, %zu keys (%zu distinct), %zu bytes",
 	                    t->factor_count, t->key_count, t->distinct, match_table_bytes(t));
 }
+
+/* ---- in a file ---- */
+
+/* Arrays of a table, each as offset and count; key bitmaps have their counts from the shifts. */
+enum table_part {
+	PART_SETS,
+	PART_RULES,
+	PART_FACTORS,
+	PART_CLS,
+	PART_EDGE,
+	PART_KEY_FACTORS,
+	PART_HASH,
+	PART_BITS,
+	PART_COUNT = PART_BITS + 3
+};
+
+struct table_file {
+	struct {
+		uint64_t at;
+		uint64_t count;
+	} parts[PART_COUNT];
+	uint64_t distinct;
+	uint32_t shift[3];
+	uint8_t any[3];
+	uint8_t symbol_of[256];
+};
+
+struct table_array {
+	void **items; /* of the struct match_table */
+	size_t size;
+	size_t count;
+};
+
+static void
+table_arrays(struct match_table *t, struct table_array arrays[PART_COUNT])
+{
+	arrays[PART_SETS] = (struct table_array){(void **)&t->sets, sizeof(*t->sets), t->set_count};
+	arrays[PART_RULES] =
+		(struct table_array){(void **)&t->rules, sizeof(*t->rules), t->rule_count};
+	arrays[PART_FACTORS] =
+		(struct table_array){(void **)&t->factors, sizeof(*t->factors), t->factor_count};
+	arrays[PART_CLS] = (struct table_array){(void **)&t->cls, sizeof(*t->cls), t->cls_count};
+	arrays[PART_EDGE] =
+		(struct table_array){(void **)&t->edge, sizeof(*t->edge), t->edge_count};
+	arrays[PART_KEY_FACTORS] = (struct table_array){(void **)&t->key_factors,
+	                                                sizeof(*t->key_factors), t->key_count};
+	arrays[PART_HASH] = (struct table_array){(void **)&t->hash, sizeof(*t->hash), t->hash_size};
+	for (int i = 0; i < 3; i++)
+		arrays[PART_BITS + i] =
+			(struct table_array){(void **)&t->bits[i], sizeof(*t->bits[i]),
+		                             ((size_t)1 << (32 - t->shift[i])) / 64};
+}
+
+void
+match_table_identity(struct blob_hash *hash)
+{
+	struct match_table t = {.shift = {20, 20, 20}};
+	struct table_array arrays[PART_COUNT];
+
+	table_arrays(&t, arrays);
+	for (int i = 0; i < PART_COUNT; i++)
+		blob_hash_number(hash, arrays[i].size);
+	blob_hash_number(hash, sizeof(struct table_file));
+	blob_hash_number(hash, sizeof(struct match_table));
+}
+
+uint64_t
+match_table_save(const struct match_table *table, struct blob_out *out)
+{
+	struct match_table t = *table;
+	struct table_file file = {.distinct = t.distinct};
+	struct table_array arrays[PART_COUNT];
+	uint64_t at = blob_out_add(out, NULL, 1, sizeof(file));
+
+	table_arrays(&t, arrays);
+	for (int i = 0; i < PART_COUNT; i++) {
+		file.parts[i].count = arrays[i].count;
+		file.parts[i].at =
+			blob_out_add(out, *arrays[i].items, arrays[i].count, arrays[i].size);
+	}
+	for (int i = 0; i < 3; i++) {
+		file.shift[i] = t.shift[i];
+		file.any[i] = t.any[i];
+	}
+	memcpy(file.symbol_of, t.symbol_of, sizeof(file.symbol_of));
+	blob_out_set(out, at, &file, sizeof(file));
+	return at;
+}
+
+static bool
+factors_are_inside(const struct match_table *t)
+{
+	for (size_t i = 0; i < t->factor_count; i++) {
+		const struct table_factor *f = &t->factors[i];
+
+		if (f->slot >= t->rule_count || f->bit >= FACTOR_SETS || f->n > t->cls_count ||
+		    f->classes > t->cls_count - f->n ||
+		    (f->edges != 0 &&
+		     (f->n + 1U > t->edge_count || f->edges > t->edge_count - f->n - 1)))
+			return false;
+	}
+	for (size_t i = 0; i < t->cls_count; i++)
+		if (t->cls[i] >= t->set_count)
+			return false;
+	return true;
+}
+
+/* And the hash ends every search: there is a free place. */
+static bool
+keys_are_inside(const struct match_table *t)
+{
+	size_t taken = 0;
+
+	for (size_t i = 0; i < t->key_count; i++)
+		if (t->key_factors[i] >= t->factor_count)
+			return false;
+	for (size_t i = 0; i < t->hash_size; i++) {
+		const struct key_slot *k = &t->hash[i];
+
+		if (k->key == 0)
+			continue;
+		taken++;
+		if (k->first > t->key_count || k->count > t->key_count - k->first)
+			return false;
+	}
+	return taken < t->hash_size;
+}
+
+static bool
+shifts_are_right(const struct table_file *file)
+{
+	for (int i = 0; i < 3; i++) {
+		if (file->shift[i] < 6 || file->shift[i] > 26)
+			return false;
+		if (file->parts[PART_BITS + i].count != ((uint64_t)1 << (32 - file->shift[i])) / 64)
+			return false;
+	}
+	return file->shift[2] == 20;
+}
+
+struct match_table *
+match_table_load(struct arena *arena, struct slice blob, uint64_t at, size_t slots)
+{
+	struct match_table *t = arena_new(arena, struct match_table);
+	const struct table_file *file = blob_array(blob, at, 1, sizeof(*file));
+	struct table_array arrays[PART_COUNT];
+
+	if (t == NULL || file == NULL || !shifts_are_right(file))
+		return NULL;
+	table_arrays(t, arrays);
+	for (int i = 0; i < PART_COUNT; i++) {
+		const void *items =
+			blob_array(blob, file->parts[i].at, file->parts[i].count, arrays[i].size);
+
+		if (items == NULL)
+			return NULL;
+		*arrays[i].items = (void *)(uintptr_t)items; /* read-only once it is made */
+	}
+	t->set_count = (size_t)file->parts[PART_SETS].count;
+	t->rule_count = (size_t)file->parts[PART_RULES].count;
+	t->factor_count = (size_t)file->parts[PART_FACTORS].count;
+	t->cls_count = (size_t)file->parts[PART_CLS].count;
+	t->edge_count = (size_t)file->parts[PART_EDGE].count;
+	t->key_count = (size_t)file->parts[PART_KEY_FACTORS].count;
+	t->hash_size = (uint32_t)file->parts[PART_HASH].count;
+	t->distinct = (size_t)file->distinct;
+	for (int i = 0; i < 3; i++) {
+		t->shift[i] = file->shift[i];
+		t->any[i] = file->any[i] != 0;
+	}
+	memcpy(t->symbol_of, file->symbol_of, sizeof(t->symbol_of));
+	if (t->rule_count != slots || t->hash_size == 0 ||
+	    file->parts[PART_HASH].count > UINT32_MAX || (t->hash_size & (t->hash_size - 1)) != 0 ||
+	    !factors_are_inside(t) || !keys_are_inside(t))
+		return NULL;
+	return t;
+}
+
+size_t
+match_table_classes(const struct match_table *t)
+{
+	return t->set_count;
+}

@@ -12,6 +12,7 @@
 #define WINNOW_RULES_MATCH_TABLE_H
 
 #include "rules/factor.h"
+#include "util/blob.h"
 
 struct match_table;
 struct match_builder;
@@ -51,5 +52,16 @@ void match_table_scan(const struct match_table *table, struct match_seen *seen, 
 const struct byte_set *match_table_class(const struct match_table *table, unsigned cls);
 size_t match_table_bytes(const struct match_table *table);
 struct slice match_table_describe(const struct match_table *table, struct arena *arena);
+
+/*
+ * A table in a blob.  match_table_load uses it where it is (the blob must outlive the table); NULL:
+ * it is not whole, some index points outside, it is for another number of slots, or no memory.
+ */
+uint64_t match_table_save(const struct match_table *table, struct blob_out *out);
+struct match_table *match_table_load(struct arena *arena, struct slice blob, uint64_t at,
+                                     size_t slots);
+size_t match_table_classes(const struct match_table *table);
+/* Sizes of what is in a file: another layout is another identity. */
+void match_table_identity(struct blob_hash *hash);
 
 #endif

@@ -137,41 +137,177 @@ make_guard(struct arena *arena, struct arena *temporary, struct slice text)
 	return pattern == NULL ? NULL : automaton_create(arena, pattern);
 }
 
-struct regex *
-regex_create(struct arena *arena, struct slice text, unsigned flags, struct error *error)
-{
-	struct arena *temporary = arena_create(0);
-	struct regex *regex = arena_new(arena, struct regex);
-	struct pattern *pattern;
-	slice_vec names = {0};
-	bool ok = false;
+/* ---- patterns known from before ---- */
 
-	if (temporary == NULL || regex == NULL)
-		goto out;
+struct known_regex {
+	struct blob_key key; /* of the text */
+	uint64_t groups;
+};
+
+struct regex_memory {
+	struct arena *arena;
+	const struct known_regex *known; /* sorted */
+	size_t known_count;
+	VEC(struct known_regex) good;
+};
+
+void
+regex_identity(struct blob_hash *hash)
+{
+	char version[64] = "";
+
+	blob_hash_number(hash, sizeof(struct known_regex));
+	(void)pcre2_config_8(PCRE2_CONFIG_VERSION, version);
+	blob_hash_add(hash, slice_from_cstr(version));
+}
+
+static struct blob_key
+memory_key(void)
+{
+	struct blob_hash hash;
+
+	blob_hash_init(&hash);
+	blob_hash_add(&hash, SLICE("regexes"));
+	return blob_hash_finish(&hash);
+}
+
+struct regex_memory *
+regex_memory_create(struct arena *arena, const struct blob_file *file)
+{
+	struct regex_memory *memory = arena_new(arena, struct regex_memory);
+	struct slice blob = file == NULL ? SLICE_NULL : blob_file_find(file, memory_key());
+
+	if (memory == NULL)
+		return NULL;
+	memory->arena = arena;
+	memory->known_count = blob.len / sizeof(*memory->known);
+	memory->known = blob_array(blob, 0, memory->known_count, sizeof(*memory->known));
+	return memory;
+}
+
+size_t
+regex_memory_count(const struct regex_memory *memory)
+{
+	return memory->known_count;
+}
+
+static int
+compare_known(const void *a, const void *b)
+{
+	return blob_key_compare(&((const struct known_regex *)a)->key,
+	                        &((const struct known_regex *)b)->key);
+}
+
+bool
+regex_memory_save(const struct regex_memory *memory, struct blob_writer *writer)
+{
+	struct blob_out out;
+
+	if (memory->good.count > 0)
+		qsort(memory->good.items, memory->good.count, sizeof(*memory->good.items),
+		      compare_known);
+	blob_out_init(&out, memory->arena);
+	(void)blob_out_add(&out, memory->good.items, memory->good.count,
+	                   sizeof(*memory->good.items));
+	return blob_writer_add(writer, memory_key(), &out);
+}
+
+static struct known_regex
+known_of(const struct regex *regex)
+{
+	struct blob_hash hash;
+
+	blob_hash_init(&hash);
+	blob_hash_add(&hash, regex->text);
+	return (struct known_regex){blob_hash_finish(&hash), regex->groups};
+}
+
+static bool
+recall(const struct regex_memory *memory, struct regex *regex)
+{
+	struct known_regex want;
+	const struct known_regex *known;
+
+	if (memory == NULL || memory->known_count == 0 || regex->template_count > 0)
+		return false;
+	want = known_of(regex);
+	known = bsearch(&want, memory->known, memory->known_count, sizeof(*known), compare_known);
+	if (known == NULL)
+		return false;
+	regex->groups = (unsigned)known->groups;
+	return true;
+}
+
+static void
+remember(struct regex_memory *memory, const struct regex *regex)
+{
+	if (memory != NULL && regex->template_count == 0 && regex->name_count == 0)
+		(void)vec_push(memory->arena, &memory->good, known_of(regex));
+}
+
+/* Everything but what the pattern itself has to say. */
+static struct regex *
+regex_begin(struct arena *arena, struct slice text, unsigned flags)
+{
+	struct regex *regex = arena_new(arena, struct regex);
+	slice_vec names = {0};
+
+	if (regex == NULL)
+		return NULL;
 	regex->text = arena_dup(arena, text);
 	regex->characters = (flags & REGEX_CHARACTERS) != 0;
 	if ((flags & REGEX_TEMPLATES) != 0 && regex->text.data != NULL &&
 	    !pattern_mark_templates(arena, regex->text, &regex->text, &names))
-		goto out;
+		return NULL;
 	regex->templates = names.items;
 	regex->template_count = names.count;
 	regex->code = arena_new(arena, struct regex_code);
 	if (regex->text.data == NULL || regex->code == NULL ||
 	    !arena_on_reset(arena, free_code, regex->code))
-		goto out;
-	pattern = pattern_parse(temporary, regex->text, error);
-	if (pattern == NULL) {
-		arena_destroy(&temporary);
 		return NULL;
-	}
-	ok = copy_pattern(regex, arena, pattern);
-	if (ok && regex->template_count > 0)
+	return regex;
+}
+
+static enum status
+regex_parse(struct regex *regex, struct arena *arena, struct error *error)
+{
+	struct arena *temporary = arena_create(0);
+	struct pattern *pattern;
+	enum status status = STATUS_OK;
+
+	if (temporary == NULL)
+		return error_set(error, STATUS_LIMIT, "no memory for regexp");
+	pattern = pattern_parse(temporary, regex->text, error);
+	if (pattern == NULL)
+		status = STATUS_BAD;
+	else if (!copy_pattern(regex, arena, pattern))
+		status = error_set(error, STATUS_LIMIT, "no memory for regexp");
+	else if (regex->template_count > 0)
 		regex->guard = make_guard(arena, temporary, regex->text);
-out:
 	arena_destroy(&temporary);
-	if (!ok) {
+	return status;
+}
+
+struct regex *
+regex_create(struct arena *arena, struct slice text, unsigned flags, struct error *error)
+{
+	return regex_create_known(NULL, arena, text, flags, error);
+}
+
+struct regex *
+regex_create_known(struct regex_memory *memory, struct arena *arena, struct slice text,
+                   unsigned flags, struct error *error)
+{
+	struct regex *regex = regex_begin(arena, text, flags);
+
+	if (regex == NULL) {
 		error_set(error, STATUS_LIMIT, "no memory for regexp");
 		return NULL;
+	}
+	if (!recall(memory, regex)) {
+		if (regex_parse(regex, arena, error) != STATUS_OK)
+			return NULL;
+		remember(memory, regex);
 	}
 	if ((flags & REGEX_EAGER) != 0 && regex_compile(regex, error) != STATUS_OK)
 		return NULL;
@@ -181,12 +317,19 @@ out:
 struct regex *
 regex_create_rule(struct arena *arena, struct slice text, unsigned flags, struct error *error)
 {
+	return regex_create_rule_known(NULL, arena, text, flags, error);
+}
+
+struct regex *
+regex_create_rule_known(struct regex_memory *memory, struct arena *arena, struct slice text,
+                        unsigned flags, struct error *error)
+{
 	struct slice bare;
 
 	if (pattern_split_rule(arena, text, (flags & REGEX_BARE_ALLOWED) != 0,
 	                       (flags & REGEX_REFUSE_ALWAYS) != 0, &bare, error) != STATUS_OK)
 		return NULL;
-	return regex_create(arena, bare, flags, error);
+	return regex_create_known(memory, arena, bare, flags, error);
 }
 
 /*

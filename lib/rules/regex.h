@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "util/arena.h"
+#include "util/blob.h"
 #include "util/slice.h"
 #include "util/status.h"
 
@@ -61,6 +62,25 @@ struct regex *regex_create_rule(struct arena *arena, struct slice text, unsigned
 /* From bare Perl text, modifiers in front as (?mods). */
 struct regex *regex_create(struct arena *arena, struct slice text, unsigned flags,
                            struct error *error);
+
+/*
+ * Patterns found good before, so that a command need not parse those again that it will never run.
+ * Only plain ones are remembered: no names, no templates.
+ */
+struct regex_memory;
+/* file: what was remembered, NULL: nothing. */
+struct regex_memory *regex_memory_create(struct arena *arena, const struct blob_file *file);
+size_t regex_memory_count(const struct regex_memory *memory); /* patterns in the file */
+/* Adds what this process has found good, with the memory that its readers had. */
+bool regex_memory_save(const struct regex_memory *memory, struct blob_writer *writer);
+/* The same as above; memory may be NULL. */
+struct regex *regex_create_rule_known(struct regex_memory *memory, struct arena *arena,
+                                      struct slice text, unsigned flags, struct error *error);
+struct regex *regex_create_known(struct regex_memory *memory, struct arena *arena,
+                                 struct slice text, unsigned flags, struct error *error);
+/* What the format and the patterns for PCRE2 depend on. */
+void regex_identity(struct blob_hash *hash);
+
 /* Makes the PCRE2 code now.  Fails where PCRE2 refuses (never for what regex_create accepted, if
  * our translation is right). */
 enum status regex_compile(const struct regex *regex, struct error *error) WARN_UNUSED;

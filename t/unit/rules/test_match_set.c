@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "rules/match_set.h"
 #include "t/vectors/jsonl.h"
@@ -100,6 +101,47 @@ test_vectors(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* All patterns again, with the tables of a file: as if they had been made here. */
+static void
+test_saved_tables(void **state)
+{
+	static const struct blob_key identity = {3, 4}, other = {3, 5};
+	struct world w = {.arena = arena_create(0)}, r = {.arena = arena_create(0)};
+	struct match_scratch *scratch = match_scratch_create();
+	struct blob_writer *writer = blob_writer_create(w.arena);
+	const struct blob_file *file;
+	struct error error;
+	char path[] = "/tmp/winnow-tables-XXXXXX";
+	unsigned bad = 0;
+
+	(void)state;
+	close(mkstemp(path));
+	w.set = match_set_create(w.arena);
+	r.set = match_set_create(r.arena);
+	jsonl_each(VECTORS "/regex.jsonl", collect, &w);
+	jsonl_each(VECTORS "/regex.jsonl", collect, &r);
+	assert_int_equal(match_set_build(w.set, MATCH_BUILD_TABLES | MATCH_BUILD_OTHER, &error),
+	                 STATUS_OK);
+	assert_true(match_set_save(w.set, writer, w.arena));
+	assert_int_equal(blob_writer_finish(writer, path, identity, &error), STATUS_OK);
+	assert_int_equal(blob_file_open(r.arena, path, other, &file, &error), STATUS_BAD);
+	assert_int_equal(blob_file_open(r.arena, path, identity, &file, &error), STATUS_OK);
+	unlink(path);
+	assert_true(match_set_use(r.set, file));
+	assert_int_equal(match_set_build(r.set, MATCH_BUILD_TABLES | MATCH_BUILD_LAZY, &error),
+	                 STATUS_OK);
+	for (size_t i = 1; i < r.subjects.count; i += 3)
+		bad += compare(&r, scratch, &r.subjects.items[i], 1);
+	assert_int_equal(match_set_bytes(r.set), match_set_bytes(w.set));
+	/* Another rule: another set. */
+	match_set_add(r.set, 9999, match_set_regex(r.set, 0), 0, 0);
+	assert_false(match_set_use(r.set, file));
+	match_scratch_destroy(&scratch);
+	arena_destroy(&w.arena);
+	arena_destroy(&r.arena);
+	assert_int_equal(bad, 0);
+}
+
 struct seen {
 	struct slice value[8];
 	size_t count;
@@ -181,9 +223,9 @@ test_limit(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors),
-	                                   cmocka_unit_test(test_captures_and_templates),
-	                                   cmocka_unit_test(test_limit)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_vectors), cmocka_unit_test(test_saved_tables),
+		cmocka_unit_test(test_captures_and_templates), cmocka_unit_test(test_limit)};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
