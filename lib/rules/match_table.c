@@ -752,22 +752,22 @@ factors_are_inside(const struct match_table *t)
 	return true;
 }
 
-/* And the hash ends every search: there is a free place. */
+/* And every list ends, and every search: there is a free place in the hash. */
 static bool
 keys_are_inside(const struct match_table *t)
 {
 	size_t taken = 0;
 
 	for (size_t i = 0; i < t->key_count; i++)
-		if (t->key_factors[i] >= t->factor_count)
+		if ((t->key_factors[i] & ~LAST_FACTOR) >= t->factor_count)
 			return false;
+	if (t->key_count > 0 && (t->key_factors[t->key_count - 1] & LAST_FACTOR) == 0)
+		return false;
 	for (size_t i = 0; i < t->hash_size; i++) {
-		const struct key_slot *k = &t->hash[i];
-
-		if (k->key == 0)
+		if (t->hash[i].key == 0)
 			continue;
 		taken++;
-		if (k->first > t->key_count || k->count > t->key_count - k->first)
+		if (t->hash[i].first >= t->key_count)
 			return false;
 	}
 	return taken < t->hash_size;
