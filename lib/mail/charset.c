@@ -24,7 +24,8 @@ enum charset_kind {
 	KIND_UTF7,
 	KIND_DOUBLE, /* lead and trail byte */
 	KIND_JIS,    /* escapes between ASCII and sets of EUC-JP */
-	KIND_KR      /* shifts between ASCII and EUC-KR */
+	KIND_KR,     /* shifts between ASCII and EUC-KR */
+	KIND_HZ      /* the same with GB 2312, in plain ASCII */
 };
 
 struct charset {
@@ -68,6 +69,7 @@ static const struct charset charsets[] = {
 	{ .name = "euc-jp", .kind = KIND_DOUBLE, .iconv_name = "EUC-JP", .iconv_second = "EUC-JP-MS",
 	  .leads = "\x8e\x8f\xa1\xfe" },
 	{ .name = "euc-kr", .kind = KIND_DOUBLE, .iconv_name = "EUC-KR", .leads = "\xa1\xac\xb0\xc8\xca\xfd" },
+	{ .name = "hz", .kind = KIND_HZ },
 	{ .name = "iso-2022-jp", .kind = KIND_JIS },
 	{ .name = "iso-2022-jp-1", .kind = KIND_JIS },
 	{ .name = "iso-2022-kr",  .kind = KIND_KR },
@@ -807,6 +809,44 @@ kr_decode(struct arena *arena, struct slice text, struct slice *text_r)
 	                     ERROR_SPELL, text_r);
 }
 
+/*
+ * RFC 1843, as Perl's Encode takes it: the text ends at the first byte that does not fit.  (What
+ * mail calls "hz-gb-2312" is EUC-CN there.)
+ */
+static bool
+hz_decode(struct arena *arena, struct slice text, bool strict, struct slice *text_r)
+{
+	struct strbuf euc;
+	bool gb = false;
+
+	strbuf_init(&euc, arena, 0);
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = text.data[i], next = i + 1 < text.len ? text.data[i + 1] : 0;
+
+		if (!gb && c < 0x80 && c != '~') {
+			strbuf_add_byte(&euc, c);
+		} else if (gb && c >= 0x21 && c <= 0x77 && next >= 0x21 && next <= 0x7e) {
+			strbuf_add_byte(&euc, c | 0x80);
+			strbuf_add_byte(&euc, next | 0x80);
+			i++;
+		} else if (c == '~' && gb && next == '}') {
+			gb = false;
+			i++;
+		} else if (c == '~' && !gb && (next == '~' || next == '\n' || next == '{')) {
+			if (next == '~')
+				strbuf_add_byte(&euc, '~');
+			gb = next == '{';
+			i++;
+		} else {
+			break;
+		}
+	}
+	if (strbuf_is_bad(&euc))
+		return false;
+	return double_decode(arena, charset_canonical(SLICE("euc-cn")), strbuf_slice(&euc),
+	                     strict ? ERROR_STRICT : ERROR_REPLACE, text_r);
+}
+
 static bool
 decode_kind(struct arena *arena, const struct charset *charset, struct slice text, bool strict,
             struct slice *text_r)
@@ -829,6 +869,8 @@ decode_kind(struct arena *arena, const struct charset *charset, struct slice tex
 		return jis_decode(arena, text, text_r);
 	case KIND_KR:
 		return kr_decode(arena, text, text_r);
+	case KIND_HZ:
+		return hz_decode(arena, text, strict, text_r);
 	}
 	return false;
 }
