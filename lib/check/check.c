@@ -510,57 +510,6 @@ run_pass(struct check *check, const struct plan_pass *pass)
 		run_negated(check, run, group, pass->negated[i]);
 }
 
-enum { EARLY_LITERAL = 5 };
-
-/*
- * Body rules that sa-compile takes run before FreeMail edits the body, the others after it.  Which
- * it takes is the affair of its extractor; the nearest simple rule: five plain characters in a
- * row, no anchor in front, no address.
- */
-static bool
-is_early_body_rule(const struct rule *rule)
-{
-	struct slice text = rule->regex == NULL ? SLICE("") : regex_text(rule->regex);
-	size_t run = 0, best = 0, i = 0;
-
-	/* with <TAG>s of replace_rules it has few */
-	for (size_t k = 0; (k = slice_find_byte(rule->text, '<', k)) != SLICE_NPOS; k++)
-		if (k + 1 < rule->text.len && byte_is_upper(rule->text.data[k + 1]))
-			return false;
-	while (slice_starts(slice_from(text, i), SLICE("(?")) && i + 2 < text.len) {
-		size_t end = i + 2;
-
-		while (end < text.len && (byte_is_alpha(text.data[end]) || text.data[end] == '^'))
-			end++;
-		if (end == text.len || (text.data[end] != ')' && text.data[end] != ':'))
-			break;
-		i = end + 1;
-	}
-	if (i < text.len && text.data[i] == '^')
-		return false;
-	for (; i < text.len; i++) {
-		unsigned char c = text.data[i];
-
-		if (c == '@')
-			return false;
-		if (byte_is_alnum(c) || c == ' ') {
-			run++;
-			continue;
-		}
-		/* what may be missing does not count */
-		if ((c == '?' || c == '*' || c == '{') && run > 0)
-			run--;
-		best = run > best ? run : best;
-		run = 0;
-		if (c == '\\')
-			i++;
-		else if (c == '[' || c == '{')
-			while (i + 1 < text.len && text.data[i + 1] != (c == '[' ? ']' : '}'))
-				i++;
-	}
-	return (run > best ? run : best) >= EARLY_LITERAL;
-}
-
 static void
 run_edited_body(struct check *check, const struct plan_pass *pass, struct match_run *run,
                 bool is_early)
@@ -568,7 +517,7 @@ run_edited_body(struct check *check, const struct plan_pass *pass, struct match_
 	const struct plan_group *group = &check->plan->groups.items[pass->group];
 
 	for (size_t s = 0; (s = match_run_next(run, pass->mask, s)) != MATCH_NONE; s++)
-		if (is_early_body_rule(group->rules[s]) == is_early)
+		if ((group->early[s / 64] >> (s % 64) & 1) == is_early)
 			run_slot(check, run, pass->group, s);
 }
 

@@ -278,6 +278,71 @@ group_passes(struct builder *b, size_t group_index)
 	return true;
 }
 
+enum { EARLY_LITERAL = 5 };
+
+/*
+ * Body rules that sa-compile takes run before FreeMail edits the body, the others after it.  Which
+ * it takes is the affair of its extractor; the nearest simple rule: five plain characters in a
+ * row, no anchor in front, no address.
+ */
+static bool
+is_early_body_rule(const struct rule *rule)
+{
+	struct slice text = rule->regex == NULL ? SLICE("") : regex_text(rule->regex);
+	size_t run = 0, best = 0, i = 0;
+
+	/* with <TAG>s of replace_rules it has few */
+	for (size_t k = 0; (k = slice_find_byte(rule->text, '<', k)) != SLICE_NPOS; k++)
+		if (k + 1 < rule->text.len && byte_is_upper(rule->text.data[k + 1]))
+			return false;
+	while (slice_starts(slice_from(text, i), SLICE("(?")) && i + 2 < text.len) {
+		size_t end = i + 2;
+
+		while (end < text.len && (byte_is_alpha(text.data[end]) || text.data[end] == '^'))
+			end++;
+		if (end == text.len || (text.data[end] != ')' && text.data[end] != ':'))
+			break;
+		i = end + 1;
+	}
+	if (i < text.len && text.data[i] == '^')
+		return false;
+	for (; i < text.len; i++) {
+		unsigned char c = text.data[i];
+
+		if (c == '@')
+			return false;
+		if (byte_is_alnum(c) || c == ' ') {
+			run++;
+			continue;
+		}
+		/* what may be missing does not count */
+		if ((c == '?' || c == '*' || c == '{') && run > 0)
+			run--;
+		best = run > best ? run : best;
+		run = 0;
+		if (c == '\\')
+			i++;
+		else if (c == '[' || c == '{')
+			while (i + 1 < text.len && text.data[i + 1] != (c == '[' ? ']' : '}'))
+				i++;
+	}
+	return (run > best ? run : best) >= EARLY_LITERAL;
+}
+
+static bool
+mark_early(struct builder *b, struct plan_group *group)
+{
+	size_t count = match_set_count(group->set);
+
+	group->early = arena_new_array(b->arena, uint64_t, match_set_words(group->set) + 1);
+	if (group->early == NULL)
+		return false;
+	for (size_t s = 0; s < count; s++)
+		if (is_early_body_rule(group->rules[s]))
+			group->early[s / 64] |= (uint64_t)1 << (s % 64);
+	return true;
+}
+
 /* Which rules of a header group match a header that is not there: asked once, here. */
 static bool
 find_empty_hits(struct builder *b, struct plan_group *group, struct match_scratch *scratch)
@@ -309,6 +374,8 @@ build_groups(struct builder *b, unsigned match_flags, struct error *error)
 
 		status = match_set_build(group->set, match_flags, error);
 		if (status == STATUS_OK && !group_passes(b, g))
+			status = STATUS_LIMIT;
+		if (status == STATUS_OK && group->kind == PLAN_BODY && !mark_early(b, group))
 			status = STATUS_LIMIT;
 		if (status == STATUS_OK && group->kind == PLAN_TEXT_GROUPS &&
 		    (match_flags & MATCH_BUILD_CODE) && !find_empty_hits(b, group, scratch))

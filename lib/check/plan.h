@@ -21,6 +21,7 @@ struct plan_group {
 	struct match_set *set;
 	const struct rule **rules; /* by slot */
 	uint64_t *empty_hits;      /* slots that match an empty item (missing header) */
+	uint64_t *early;           /* body: slots that see the text before FreeMail edits it */
 	bool has_negated;
 };
 

@@ -95,11 +95,37 @@ add_encoded_line(struct strbuf *out, struct slice line, struct slice end)
 	strbuf_add(out, end);
 }
 
+/* Nothing but plain lines?  Eight bytes at a time where there are eight printable ones. */
+static bool
+needs_no_encoding(struct slice text)
+{
+	const uint64_t all = 0x0101010101010101ULL, top = 0x80 * all;
+	size_t i = 0;
+
+	while (i < text.len) {
+		uint64_t w = 0;
+
+		if (i + 8 <= text.len)
+			memcpy(&w, text.data + i, 8);
+		/* all of them in 0x20-0x7e */
+		if (((w | (w + all) | (w - 0x20 * all)) & top) == 0) {
+			i += 8;
+			continue;
+		}
+		if (!is_plain(text.data[i]) && text.data[i] != '\n')
+			return false;
+		i++;
+	}
+	return true;
+}
+
 struct slice
 rewrite_encode_header(struct arena *arena, struct slice text)
 {
 	struct strbuf out;
 
+	if (needs_no_encoding(text))
+		return text;
 	strbuf_init(&out, arena, 0);
 	while (text.len > 0) {
 		size_t at = slice_find_byte(text, '\n', 0);

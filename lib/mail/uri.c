@@ -19,6 +19,7 @@
 #define HOST_DELIM 2u  /* a bare host name may begin behind it */
 #define END_DELIM 4u   /* ends a URI */
 #define MAIL_DELIM 8u  /* ends a mail address */
+#define MARK 16u       /* every URI has one of . : @ before the first MAIL_DELIM */
 
 #define ANY_DELIM (START_DELIM | HOST_DELIM | END_DELIM | MAIL_DELIM)
 
@@ -33,8 +34,8 @@ static const unsigned char byte_classes[256] = {
 	[','] = START_DELIM | HOST_DELIM | MAIL_DELIM,
 	['!'] = HOST_DELIM, ['#'] = HOST_DELIM, ['$'] = HOST_DELIM, ['&'] = HOST_DELIM,
 	[')'] = HOST_DELIM, ['*'] = HOST_DELIM, ['+'] = HOST_DELIM, ['/'] = HOST_DELIM,
-	[':'] = HOST_DELIM, [';'] = HOST_DELIM, ['='] = HOST_DELIM, ['?'] = HOST_DELIM,
-	['@'] = HOST_DELIM, ['\\'] = HOST_DELIM, ['^'] = HOST_DELIM, ['~'] = HOST_DELIM,
+	[':'] = HOST_DELIM | MARK, [';'] = HOST_DELIM, ['='] = HOST_DELIM, ['?'] = HOST_DELIM,
+	['@'] = HOST_DELIM | MARK, ['.'] = MARK, ['\\'] = HOST_DELIM, ['^'] = HOST_DELIM, ['~'] = HOST_DELIM,
 	[0x80 ... 0x9f] = MAIL_DELIM, [0xa1 ... 0xff] = MAIL_DELIM,
 };
 /* clang-format on */
@@ -415,14 +416,36 @@ take(struct uri_list *list, const struct candidate *found)
 		(void)uri_list_add(list, uri, false, types, true);
 }
 
+/* The next place from `at` on where a URI may begin, before the mark at *mark_r. */
+static size_t
+next_start(const struct scanner *s, size_t at, size_t *mark_r)
+{
+	size_t start = at;
+
+	for (; at < s->line.len; at++) {
+		unsigned class = byte_classes[s->line.data[at]];
+
+		if (class & MARK) {
+			*mark_r = at;
+			return start;
+		}
+		if (class & MAIL_DELIM)
+			start = at + 1;
+	}
+	return at;
+}
+
 void
 uri_list_add_line(struct uri_list *list, struct slice line)
 {
 	struct scanner s = {.line = line};
 	struct candidate found;
+	size_t at = 0, mark = 0;
 
 	s.end_from = s.mail_from = SLICE_NPOS;
-	for (size_t at = 0; at < line.len;) {
+	while (at < line.len) {
+		if (at >= mark && (at = next_start(&s, at, &mark)) == line.len)
+			break;
 		if (may_start(&s, at) && (try_scheme(&s, at, &found) || try_mail(&s, at, &found) ||
 		                          try_host(&s, list->config->registry, at, &found))) {
 			at += found.text.len;

@@ -282,14 +282,16 @@ static int
 illegal_chars(struct scan *scan, const struct eval_call *call)
 {
 	struct slice name = arg(call, 0), text;
-	size_t illegal = 0, exempt = 0, high = 0, controls = 0;
+	size_t illegal = 0, exempt = 0, high = 0, controls = 0, first = 0;
 
 	if (!slice_ends(name, SLICE(":raw")))
 		name = arena_concat(scan->arena, name, SLICE(":raw"));
 	text = scan_header(scan, name);
 	if (slice_trim(text).len == 0)
 		return 0;
-	for (size_t i = 0; i < text.len; i++) {
+	while (first < text.len && text.data[first] < 0x7f && !is_control(text.data[first]))
+		first++;
+	for (size_t i = first; i < text.len; i++) {
 		unsigned char c = text.data[i];
 
 		high += c >= 0x80;

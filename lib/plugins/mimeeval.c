@@ -178,7 +178,15 @@ count_entities(struct totals *t, struct slice line)
 
 	for (size_t i = 0; i < line.len;) {
 		struct slice rest = slice_from(line, i);
+		size_t plain = slice_find_byte(rest, '&', 0);
 
+		if (plain == SLICE_NPOS)
+			plain = rest.len;
+		bytes += plain;
+		i += plain;
+		if (i == line.len)
+			break;
+		rest = slice_from(line, i);
 		if (rest.len >= 8 && rest.data[0] == '&' && rest.data[1] == '#' &&
 		    rest.data[2] == 'x' && rest.data[7] == ';') {
 			bool hex = true;
@@ -202,10 +210,11 @@ count_entities(struct totals *t, struct slice line)
 static bool
 is_illegal_ascii(struct slice line)
 {
+	unsigned char high = 0;
+
 	for (size_t i = 0; i < line.len; i++)
-		if (line.data[i] == '\0' || line.data[i] == '\r' || line.data[i] >= 0x80)
-			return true;
-	return false;
+		high |= line.data[i];
+	return high >= 0x80 || slice_has_byte(line, '\0') || slice_has_byte(line, '\r');
 }
 
 static void

@@ -282,8 +282,9 @@ mailfrom_matches_rcvd(struct scan *scan, const struct eval_call *call)
 static struct slice
 host_entry(struct scan *scan, struct slice list, struct slice host, struct slice *match_r)
 {
-	size_t dots = 0;
+	size_t dots = 0, prefix = list.len + 1;
 	bool literal = false;
+	unsigned char *key; /* the list's name in front of the host, then of its parents */
 
 	if (host.len > 2 && host.data[0] == '[' && host.data[host.len - 1] == ']') {
 		host = slice_sub(host, 1, host.len - 2);
@@ -292,19 +293,24 @@ host_entry(struct scan *scan, struct slice list, struct slice host, struct slice
 	literal |= net_addr_is_text_v4(host);
 	for (size_t i = 0; i < host.len; i++)
 		dots += host.data[i] == '.';
+	key = arena_bytes(scan->arena, prefix + host.len);
+	if (key == NULL)
+		return SLICE_NULL;
+	memcpy(key + prefix, host.data, host.len);
 	for (;;) {
-		struct slice key = arena_printf(scan->arena, "%.*s %.*s", SLICE_FMT(list),
-		                                SLICE_FMT(host)),
-			     value;
+		struct slice value = SLICE_NULL;
 		size_t dot = slice_find_byte(host, '.', 0);
 
-		value = dots < HOST_LEVELS_MAX || literal
-		                ? conf_table_get(&scan->core->uri_hosts, key)
-		                : SLICE_NULL;
+		memcpy(key, list.data, list.len);
+		key[list.len] = ' ';
+		if (dots < HOST_LEVELS_MAX || literal)
+			value = conf_table_get(&scan->core->uri_hosts,
+			                       slice_of(key, prefix + host.len));
 		*match_r = host;
 		if (value.data != NULL || literal || dot == SLICE_NPOS)
 			return value;
 		host = slice_from(host, dot + 1);
+		key += dot + 1;
 		dots--;
 	}
 }

@@ -22,16 +22,15 @@ mix(uint64_t h)
 	return h;
 }
 
+/* A-Z to a-z in all eight bytes: the top bit of each byte of `upper` says which are A-Z. */
 static uint64_t
 lower_word(uint64_t w)
 {
-	unsigned char b[8];
+	const uint64_t all = 0x0101010101010101ULL, top = 0x80 * all, low = w & ~top;
+	uint64_t from_a = low + (0x80 - 'A') * all, behind_z = low + (0x7f - 'Z') * all;
+	uint64_t upper = (from_a ^ behind_z) & ~w & top;
 
-	memcpy(b, &w, 8);
-	for (int i = 0; i < 8; i++)
-		b[i] = byte_lower(b[i]);
-	memcpy(&w, b, 8);
-	return w;
+	return w | upper >> 2;
 }
 
 static unsigned

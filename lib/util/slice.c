@@ -44,12 +44,6 @@ slice_icmp(struct slice a, struct slice b)
 }
 
 bool
-slice_starts(struct slice s, struct slice prefix)
-{
-	return s.len >= prefix.len && slice_eq(slice_sub(s, 0, prefix.len), prefix);
-}
-
-bool
 slice_ends(struct slice s, struct slice suffix)
 {
 	return s.len >= suffix.len && slice_eq(slice_from(s, s.len - suffix.len), suffix);
@@ -94,6 +88,9 @@ slice_rfind_byte(struct slice s, unsigned char c)
 	return p == NULL ? SLICE_NPOS : (size_t)(p - s.data);
 }
 
+/* Tries of slice_find by first byte, before memmem, which is slow to begin but always linear. */
+enum { FIND_TRIES = 32 };
+
 size_t
 slice_find(struct slice s, struct slice needle, size_t from)
 {
@@ -103,8 +100,16 @@ slice_find(struct slice s, struct slice needle, size_t from)
 		return SLICE_NPOS;
 	if (needle.len == 0)
 		return from;
-	if (s.len == 0)
-		return SLICE_NPOS;
+	for (int i = 0; i < FIND_TRIES; i++) {
+		if (needle.len > s.len - from)
+			return SLICE_NPOS;
+		p = memchr(s.data + from, needle.data[0], s.len - from - needle.len + 1);
+		if (p == NULL)
+			return SLICE_NPOS;
+		if (memcmp(p, needle.data, needle.len) == 0)
+			return (size_t)(p - s.data);
+		from = (size_t)(p - s.data) + 1;
+	}
 	p = memmem(s.data + from, s.len - from, needle.data, needle.len);
 	return p == NULL ? SLICE_NPOS : (size_t)(p - s.data);
 }
@@ -112,10 +117,14 @@ slice_find(struct slice s, struct slice needle, size_t from)
 size_t
 slice_ifind(struct slice s, struct slice needle, size_t from)
 {
+	unsigned char lower, upper;
+
 	if (needle.len == 0)
 		return from <= s.len ? from : SLICE_NPOS;
+	lower = byte_lower(needle.data[0]);
+	upper = byte_upper(lower);
 	for (size_t i = from; i + needle.len <= s.len; i++)
-		if (byte_lower(s.data[i]) == byte_lower(needle.data[0]) &&
+		if ((s.data[i] == lower || s.data[i] == upper) &&
 		    slice_istarts(slice_from(s, i), needle))
 			return i;
 	return SLICE_NPOS;

@@ -134,7 +134,13 @@ slice_eq(struct slice a, struct slice b)
 bool slice_ieq(struct slice a, struct slice b);
 int slice_cmp(struct slice a, struct slice b); /* memcmp order, shorter first */
 int slice_icmp(struct slice a, struct slice b);
-bool slice_starts(struct slice s, struct slice prefix);
+static inline bool
+slice_starts(struct slice s, struct slice prefix)
+{
+	return s.len >= prefix.len &&
+	       (prefix.len == 0 ||
+	        (s.data[0] == prefix.data[0] && memcmp(s.data, prefix.data, prefix.len) == 0));
+}
 bool slice_ends(struct slice s, struct slice suffix);
 bool slice_istarts(struct slice s, struct slice prefix);
 bool slice_iends(struct slice s, struct slice suffix);
@@ -168,9 +174,9 @@ bool slice_next(struct slice *rest, unsigned char sep, struct slice *piece);
 bool slice_next_word(struct slice *rest, struct slice *word);
 
 /* Decimal digits only, whole slice; false on anything else or when > max. */
+bool slice_to_u64(struct slice s, unsigned long long max, unsigned long long *value_r);
 /* [-]digits[.digits], up to 15 digits and nothing else: the nearest double, as strtod's, without
  * its price. */
 bool slice_to_decimal(struct slice s, double *value_r);
-bool slice_to_u64(struct slice s, unsigned long long max, unsigned long long *value_r);
 
 #endif
