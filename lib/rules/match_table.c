@@ -6,8 +6,15 @@ enum {
 	KEY_BITS = 24, /* four symbols; the length of a key is above them */
 	HASH_FACTOR = 0x9e3779b1,
 	/* Keys of a text that are looked up together, so that one's cache misses hide another's. */
-	BATCH = 32
+	BATCH = 32,
+	PAIRS = 1 << 12
 };
+
+/* Above that share of places where a key may end, asking pairs first costs more than it saves. */
+#define SPARSE_P 0.25F
+
+/* In pairs: a key of so many symbols ends there. */
+#define PAIR_OF(len) (1U << ((len)-2))
 
 /* In key_factors: the last factor of its key. */
 #define LAST_FACTOR ((uint32_t)1 << 31)
@@ -61,9 +68,11 @@ struct match_table {
 	size_t key_count;
 	struct key_slot *hash;
 	uint32_t hash_size;
-	uint64_t *bits[3]; /* for keys of 4, 3, 2 symbols */
-	unsigned shift[3];
-	bool any[3];
+	uint8_t *pairs;    /* by the last two symbols: lengths of the keys that end so (PAIR_OF) */
+	uint64_t *bits[2]; /* for keys of 4 and 3 symbols */
+	unsigned shift[2];
+	bool any[3]; /* keys of 4, 3, 2 symbols */
+	bool sparse; /* few places of a text end a key: ask pairs first */
 	size_t distinct;
 };
 
@@ -280,9 +289,14 @@ log2_above(size_t n, unsigned least, unsigned most)
 static bool
 make_bitmaps(struct match_table *t, struct arena *arena, const size_t distinct[3])
 {
-	for (unsigned i = 0; i < 3; i++) {
-		unsigned bits = i == 2 ? 12 : log2_above(distinct[i] * 16, 10, i == 0 ? 20 : 18);
+	for (unsigned i = 0; i < 3; i++)
 		t->any[i] = distinct[i] > 0;
+	t->pairs = arena_new_array(arena, uint8_t, PAIRS);
+	if (t->pairs == NULL)
+		return false;
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned bits = log2_above(distinct[i] * 16, 10, i == 0 ? 20 : 18);
+
 		t->shift[i] = 32 - bits;
 		t->bits[i] = arena_new_array(arena, uint64_t, ((size_t)1 << bits) / 64);
 		if (t->bits[i] == NULL)
@@ -294,11 +308,25 @@ make_bitmaps(struct match_table *t, struct arena *arena, const size_t distinct[3
 static void
 set_bit(struct match_table *t, uint32_t key)
 {
-	unsigned which = 3 - (key >> KEY_BITS);
-	uint32_t k = key & ((1U << KEY_BITS) - 1);
-	uint32_t v = which == 2 ? k : hash_key(k) >> t->shift[which];
+	unsigned len = (key >> KEY_BITS) + 1;
+	uint32_t v;
 
-	t->bits[which][v >> 6] |= (uint64_t)1 << (v & 63);
+	t->pairs[key & (PAIRS - 1)] |= (uint8_t)PAIR_OF(len);
+	if (len == 2)
+		return;
+	v = hash_key(key & ((1U << KEY_BITS) - 1)) >> t->shift[4 - len];
+	t->bits[4 - len][v >> 6] |= (uint64_t)1 << (v & 63);
+}
+
+static bool
+is_sparse(const struct match_table *t, const struct factor_classes *classes)
+{
+	float p = 0;
+
+	for (unsigned i = 0; i < PAIRS; i++)
+		if (t->pairs[i] != 0)
+			p += classes->symbol_p[i >> 6] * classes->symbol_p[i & 63];
+	return p < SPARSE_P;
 }
 
 static bool
@@ -329,6 +357,7 @@ make_hash(struct match_table *t, struct match_builder *b, struct arena *arena)
 		t->hash[at] = (struct key_slot){key, first};
 		set_bit(t, key);
 	}
+	t->sparse = is_sparse(t, &b->classes);
 	return true;
 }
 
@@ -537,38 +566,67 @@ key_found(const struct scan *scan, struct batch *batch, uint32_t key, unsigned k
 		take_batch(scan, batch);
 }
 
-/* Specialised by the compiler for the key lengths that a table has. */
-static inline __attribute__((always_inline)) void
-scan_keys(const struct scan *scan, bool four, bool three, bool two)
+static inline bool
+has_bit(const uint64_t *bits, uint32_t at)
+{
+	return (bits[at >> 6] >> (at & 63) & 1) != 0;
+}
+
+/* Tables of few keys: most places of a text cost one look-up. */
+static void
+scan_sparse(const struct scan *scan)
 {
 	const struct match_table *t = scan->table;
-	const uint64_t *b4 = t->bits[0], *b3 = t->bits[1], *b2 = t->bits[2];
+	uint32_t key = (1U << KEY_BITS) - 1;
+	struct batch batch;
+
+	batch.count = 0;
+	for (size_t i = 0; i <= scan->len; i++) {
+		unsigned lengths;
+
+		key = key << 6 | (i < scan->len ? t->symbol_of[scan->text[i]] : FACTOR_OUTSIDE);
+		lengths = t->pairs[key & (PAIRS - 1)];
+		if (__builtin_expect(lengths == 0, 1))
+			continue;
+		if ((lengths & PAIR_OF(4)) != 0 &&
+		    has_bit(t->bits[0], hash_key(key & 0xffffff) >> t->shift[0]))
+			key_found(scan, &batch, key & 0xffffff, 4, i);
+		if ((lengths & PAIR_OF(3)) != 0 &&
+		    has_bit(t->bits[1], hash_key(key & 0x3ffff) >> t->shift[1]))
+			key_found(scan, &batch, key & 0x3ffff, 3, i);
+		if ((lengths & PAIR_OF(2)) != 0)
+			key_found(scan, &batch, key & 0xfff, 2, i);
+	}
+	take_batch(scan, &batch);
+}
+
+/* Specialised by the compiler for the key lengths that a table has. */
+static inline __attribute__((always_inline)) void
+scan_dense(const struct scan *scan, bool four, bool three)
+{
+	const struct match_table *t = scan->table;
+	const uint64_t *b4 = t->bits[0], *b3 = t->bits[1];
 	const unsigned s4 = t->shift[0], s3 = t->shift[1];
 	uint32_t key = (1U << KEY_BITS) - 1;
 	struct batch batch;
 
 	batch.count = 0;
 	for (size_t i = 0; i <= scan->len; i++) {
-		uint32_t v, hit4 = 0, hit3 = 0, hit2 = 0;
+		bool hit4 = false, hit3 = false, hit2;
 
 		key = key << 6 | (i < scan->len ? t->symbol_of[scan->text[i]] : FACTOR_OUTSIDE);
-		if (four) {
-			v = hash_key(key & 0xffffff) >> s4;
-			hit4 = (uint32_t)(b4[v >> 6] >> (v & 63)) & 1;
-		}
-		if (three) {
-			v = hash_key(key & 0x3ffff) >> s3;
-			hit3 = (uint32_t)(b3[v >> 6] >> (v & 63)) & 1;
-		}
-		if (two)
-			hit2 = (uint32_t)(b2[key >> 6 & 63] >> (key & 63)) & 1;
+		if (four)
+			hit4 = has_bit(b4, hash_key(key & 0xffffff) >> s4);
+		if (three)
+			hit3 = has_bit(b3, hash_key(key & 0x3ffff) >> s3);
+		hit2 = (t->pairs[key & (PAIRS - 1)] & PAIR_OF(2)) != 0;
 		if (__builtin_expect((hit4 | hit3 | hit2) == 0, 1))
 			continue;
 		if (four && hit4)
 			key_found(scan, &batch, key & 0xffffff, 4, i);
 		if (three && hit3)
 			key_found(scan, &batch, key & 0x3ffff, 3, i);
-		if (two && hit2)
+		if (hit2)
 			key_found(scan, &batch, key & 0xfff, 2, i);
 	}
 	take_batch(scan, &batch);
@@ -592,31 +650,16 @@ match_table_scan(const struct match_table *t, struct match_seen *seen, struct sl
 		memset(seen->slots, 0, seen->slot_count * sizeof(*seen->slots));
 		seen->epoch = 1;
 	}
-	switch ((t->any[0] ? 4 : 0) | (t->any[1] ? 2 : 0) | (t->any[2] ? 1 : 0)) {
-	case 1:
-		scan_keys(&scan, false, false, true);
-		break;
-	case 2:
-		scan_keys(&scan, false, true, false);
-		break;
-	case 3:
-		scan_keys(&scan, false, true, true);
-		break;
-	case 4:
-		scan_keys(&scan, true, false, false);
-		break;
-	case 5:
-		scan_keys(&scan, true, false, true);
-		break;
-	case 6:
-		scan_keys(&scan, true, true, false);
-		break;
-	case 7:
-		scan_keys(&scan, true, true, true);
-		break;
-	default:
-		break;
-	}
+	if (!t->any[0] && !t->any[1] && !t->any[2])
+		return;
+	if (t->sparse)
+		scan_sparse(&scan);
+	else if (t->any[0] && t->any[1])
+		scan_dense(&scan, true, true);
+	else if (t->any[0])
+		scan_dense(&scan, true, false);
+	else
+		scan_dense(&scan, false, true);
 }
 
 const struct byte_set *
@@ -634,7 +677,8 @@ match_table_bytes(const struct match_table *t)
 	bytes += t->factor_count * sizeof(*t->factors) + t->cls_count * sizeof(*t->cls);
 	bytes += t->edge_count + t->key_count * sizeof(*t->key_factors);
 	bytes += t->hash_size * sizeof(*t->hash);
-	for (int i = 0; i < 3; i++)
+	bytes += PAIRS;
+	for (int i = 0; i < 2; i++)
 		bytes += ((size_t)1 << (32 - t->shift[i])) / 8;
 	return bytes;
 }
@@ -657,8 +701,9 @@ enum table_part {
 	PART_EDGE,
 	PART_KEY_FACTORS,
 	PART_HASH,
+	PART_PAIRS,
 	PART_BITS,
-	PART_COUNT = PART_BITS + 3
+	PART_COUNT = PART_BITS + 2
 };
 
 struct table_file {
@@ -667,8 +712,9 @@ struct table_file {
 		uint64_t count;
 	} parts[PART_COUNT];
 	uint64_t distinct;
-	uint32_t shift[3];
+	uint32_t shift[2];
 	uint8_t any[3];
+	uint8_t sparse;
 	uint8_t symbol_of[256];
 };
 
@@ -692,7 +738,8 @@ table_arrays(struct match_table *t, struct table_array arrays[PART_COUNT])
 	arrays[PART_KEY_FACTORS] = (struct table_array){(void **)&t->key_factors,
 	                                                sizeof(*t->key_factors), t->key_count};
 	arrays[PART_HASH] = (struct table_array){(void **)&t->hash, sizeof(*t->hash), t->hash_size};
-	for (int i = 0; i < 3; i++)
+	arrays[PART_PAIRS] = (struct table_array){(void **)&t->pairs, sizeof(*t->pairs), PAIRS};
+	for (int i = 0; i < 2; i++)
 		arrays[PART_BITS + i] =
 			(struct table_array){(void **)&t->bits[i], sizeof(*t->bits[i]),
 		                             ((size_t)1 << (32 - t->shift[i])) / 64};
@@ -701,7 +748,7 @@ table_arrays(struct match_table *t, struct table_array arrays[PART_COUNT])
 void
 match_table_identity(struct blob_hash *hash)
 {
-	struct match_table t = {.shift = {20, 20, 20}};
+	struct match_table t = {.shift = {20, 20}};
 	struct table_array arrays[PART_COUNT];
 
 	table_arrays(&t, arrays);
@@ -725,10 +772,11 @@ match_table_save(const struct match_table *table, struct blob_out *out)
 		file.parts[i].at =
 			blob_out_add(out, *arrays[i].items, arrays[i].count, arrays[i].size);
 	}
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 2; i++)
 		file.shift[i] = t.shift[i];
+	for (int i = 0; i < 3; i++)
 		file.any[i] = t.any[i];
-	}
+	file.sparse = t.sparse;
 	memcpy(file.symbol_of, t.symbol_of, sizeof(file.symbol_of));
 	blob_out_set(out, at, &file, sizeof(file));
 	return at;
@@ -776,13 +824,13 @@ keys_are_inside(const struct match_table *t)
 static bool
 shifts_are_right(const struct table_file *file)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 2; i++) {
 		if (file->shift[i] < 6 || file->shift[i] > 26)
 			return false;
 		if (file->parts[PART_BITS + i].count != ((uint64_t)1 << (32 - file->shift[i])) / 64)
 			return false;
 	}
-	return file->shift[2] == 20;
+	return file->parts[PART_PAIRS].count == PAIRS;
 }
 
 struct match_table *
@@ -811,10 +859,11 @@ match_table_load(struct arena *arena, struct slice blob, uint64_t at, size_t slo
 	t->key_count = (size_t)file->parts[PART_KEY_FACTORS].count;
 	t->hash_size = (uint32_t)file->parts[PART_HASH].count;
 	t->distinct = (size_t)file->distinct;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 2; i++)
 		t->shift[i] = file->shift[i];
+	for (int i = 0; i < 3; i++)
 		t->any[i] = file->any[i] != 0;
-	}
+	t->sparse = file->sparse != 0;
 	memcpy(t->symbol_of, file->symbol_of, sizeof(t->symbol_of));
 	if (t->rule_count != slots || t->hash_size == 0 ||
 	    file->parts[PART_HASH].count > UINT32_MAX || (t->hash_size & (t->hash_size - 1)) != 0 ||
