@@ -681,6 +681,16 @@ run_templates(struct check *check, const struct plan_rules *list)
 /* ---- evals ---- */
 
 static void
+take_result(struct check *check, const struct rule *rule, int value)
+{
+	if (value == 0 || value == EVAL_PENDING)
+		return;
+	scan_hit(&check->scan, rule, area_of(rule->kind), value);
+	log_debug(check->scan.log, "rules", "ran eval rule %.*s ======> got hit (%d)",
+	          SLICE_FMT(rule->name), value);
+}
+
+static void
 run_eval(struct check *check, const struct rule *rule, struct items items)
 {
 	const struct plugin_eval *eval = rule->eval.eval;
@@ -692,29 +702,33 @@ run_eval(struct check *check, const struct rule *rule, struct items items)
 		.lines = items.items,
 		.line_count = items.count,
 	};
-	int value;
 
 	if (eval == NULL || scan_rule_score(&check->scan, rule) == 0)
 		return;
 	call.settings = check->scan.conf->blocks.items[rule->eval.block].settings;
-	value = eval->run(&check->scan, &call);
-	if (value == 0 || value == EVAL_PENDING)
-		return;
-	scan_hit(&check->scan, rule, area_of(rule->kind), value);
-	log_debug(check->scan.log, "rules", "ran eval rule %.*s ======> got hit (%d)",
-	          SLICE_FMT(rule->name), value);
+	take_result(check, rule, eval->run(&check->scan, &call));
 }
 
 enum { EVALS_BETWEEN_CLOCKS = 8 };
 
 static void
-run_evals(struct check *check, const struct plan_rules *list, struct items items)
+run_evals(struct check *check, const plan_evals *list, struct items items)
 {
 	for (size_t i = 0; i < list->count; i++) {
+		const struct plan_eval *eval = &list->items[i];
+		struct eval_call call = eval->call;
+
 		/* The clock costs as much as a small eval. */
 		if (i % EVALS_BETWEEN_CLOCKS == 0 && scan_is_over(&check->scan))
 			return;
-		run_eval(check, check->scan.rules->rules[list->items[i]->number], items);
+		if (check->prefs != NULL) {
+			/* another score, other settings */
+			run_eval(check, check->scan.rules->rules[eval->rule->number], items);
+			continue;
+		}
+		call.lines = items.items;
+		call.line_count = items.count;
+		take_result(check, eval->rule, eval->run(&check->scan, &call));
 	}
 }
 

@@ -11,8 +11,8 @@
  *priority each--> FINISH --cleanup hooks, last metas--> DONE
  *
  * CHECK_AGAIN: call again, any time.  CHECK_WAIT: nothing to do before scan.wait says so (an
- *outside program runs). A spent budget (time, memory, match limits) is a result, never an abort: what was
- *found so far counts.
+ *outside program runs). A spent budget (time, memory, match limits) is a result, never an abort:
+ *what was found so far counts.
  */
 #ifndef WINNOW_CHECK_CHECK_H
 #define WINNOW_CHECK_CHECK_H
@@ -31,8 +31,8 @@ struct check {
 	bool *extra_done;          /* by index into prefs->extra */
 	enum check_state state;
 	size_t message_hooks; /* plugins whose message hook is done */
-	size_t priority; /* index */
-	unsigned step;   /* of the priority */
+	size_t priority;      /* index */
+	unsigned step;        /* of the priority */
 	bool shortcircuited;
 	struct match_run **runs;         /* by group, made on first use */
 	const struct slice **run_items;  /* by group: what runs looked at */
@@ -45,6 +45,7 @@ struct check {
 	double score; /* rounded to 3 decimals */
 	double required_score;
 	bool is_spam;
+	struct slice score_text; /* as reports print it, once somebody asked */
 };
 
 struct check_options {

@@ -192,7 +192,7 @@ place_regex(struct builder *b, const struct rule *rule)
 	                     rule->maxhits) != MATCH_NONE;
 }
 
-static struct plan_rules *
+static plan_evals *
 eval_list(struct plan_priority *p, enum rule_kind kind)
 {
 	return kind == RULE_BODY_EVAL      ? &p->body_evals
@@ -202,11 +202,29 @@ eval_list(struct plan_priority *p, enum rule_kind kind)
 }
 
 static bool
+place_eval(struct builder *b, const struct rule *rule)
+{
+	plan_evals *list = eval_list(&b->plan->priorities[priority_index(b, rule)], rule->kind);
+	struct plan_eval eval = {.rule = rule};
+
+	if (rule->eval.eval == NULL)
+		return true; /* said when the configuration was read */
+	eval.run = rule->eval.eval->run;
+	eval.call = (struct eval_call){
+		.rule = rule,
+		.args = rule->eval.args.items,
+		.arg_count = rule->eval.args.count,
+		.data = rule->eval.data,
+		.settings = b->conf->blocks.items[rule->eval.block].settings,
+	};
+	return vec_push(b->arena, list, eval) != NULL;
+}
+
+static bool
 place_rules(struct builder *b)
 {
 	for (size_t i = 0; i < b->rules->count; i++) {
 		const struct rule *rule = b->rules->rules[i];
-		struct plan_priority *p;
 
 		if (!plan_rule_runs(rule, b->env) || rule->kind == RULE_META ||
 		    rule->kind == RULE_EMPTY)
@@ -216,9 +234,7 @@ place_rules(struct builder *b)
 				return false;
 			continue;
 		}
-		p = &b->plan->priorities[priority_index(b, rule)];
-		if (rule_is_eval(rule->kind) &&
-		    !push_rule(b->arena, eval_list(p, rule->kind), rule))
+		if (rule_is_eval(rule->kind) && !place_eval(b, rule))
 			return false;
 	}
 	return true;

@@ -39,6 +39,14 @@ struct plan_rules {
 	size_t size;
 };
 
+struct plan_eval {
+	const struct rule *rule;
+	int (*run)(struct scan *scan, const struct eval_call *call);
+	struct eval_call call; /* all but the lines; settings are the site's */
+};
+
+typedef VEC(struct plan_eval) plan_evals;
+
 struct plan_exists {
 	const struct rule *rule;
 	unsigned header_number;
@@ -51,7 +59,7 @@ struct plan_priority {
 	bool has_text[PLAN_TEXT_GROUPS];
 	VEC(struct plan_exists) exists; /* header NAME exists: */
 	struct plan_rules templates;    /* rules with %{NAME}: compiled for the message */
-	struct plan_rules header_evals, body_evals, rawbody_evals, full_evals;
+	plan_evals header_evals, body_evals, rawbody_evals, full_evals;
 	size_t meta_begin, meta_end; /* metas settled after this priority */
 };
 

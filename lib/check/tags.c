@@ -134,13 +134,16 @@ tags_score(struct check *check)
 	char score[64], required[64];
 	double s, r;
 
+	if (check->score_text.data != NULL)
+		return check->score_text;
 	snprintf(score, sizeof(score), "%2.1f", check->score);
 	snprintf(required, sizeof(required), "%2.1f", check->required_score);
 	s = strtod(score, NULL);
 	r = strtod(required, NULL);
-	if (!check->is_spam && s >= r)
-		return arena_printf(check->scan.arena, "%.15g", r - 0.1);
-	return arena_dup(check->scan.arena, slice_from_cstr(score));
+	check->score_text = !check->is_spam && s >= r
+	                            ? arena_printf(check->scan.arena, "%.15g", r - 0.1)
+	                            : arena_dup(check->scan.arena, slice_from_cstr(score));
+	return check->score_text;
 }
 
 static struct slice
@@ -452,42 +455,42 @@ tag_timing(struct check *check, const struct tag_call *call)
 
 /* clang-format off */
 static const struct {
-	const char *name;
+	struct slice name;
 	struct slice (*value)(struct check *check, const struct tag_call *call);
 } common_tags[] = {
-	{ "AUTOLEARN", tag_autolearn },
-	{ "AUTOLEARNSCORE", tag_autolearnscore },
-	{ "BAYES", tag_bayes },
-	{ "CONTACTADDRESS", tag_contactaddress },
-	{ "DATE", tag_date },
-	{ "FIRSTTRUSTEDIP", tag_firsttrustedip },
-	{ "FIRSTTRUSTEDREVIP", tag_firsttrustedrevip },
-	{ "HEADER", tag_header },
-	{ "HITS", tag_score },
-	{ "HOSTNAME", tag_hostname },
-	{ "LASTEXTERNALHELO", tag_lastexternalhelo },
-	{ "LASTEXTERNALIP", tag_lastexternalip },
-	{ "LASTEXTERNALRDNS", tag_lastexternalrdns },
-	{ "LASTEXTERNALREVIP", tag_lastexternalrevip },
-	{ "PREVIEW", tag_preview },
-	{ "REMOTEHOSTADDR", tag_remotehostaddr },
-	{ "REMOTEHOSTNAME", tag_remotehostname },
-	{ "REPORT", tag_report },
-	{ "REQD", tag_reqd },
-	{ "RULESVERSION", tag_rulesversion },
-	{ "SCORE", tag_score },
-	{ "STARS", tag_stars },
-	{ "SUBJPREFIX", tag_subjprefix },
-	{ "SUBTESTS", tag_subtests },
-	{ "SUBTESTSCOLLAPSED", tag_subtestscollapsed },
-	{ "SUBVERSION", tag_subversion },
-	{ "SUMMARY", tag_summary },
-	{ "TESTS", tag_tests },
-	{ "TESTSSCORES", tag_testsscores },
-	{ "TIMING", tag_timing },
-	{ "VERSION", tag_version },
-	{ "YESNO", tag_yesno },
-	{ "YESNOCAPS", tag_yesnocaps },
+	{ SLICE("AUTOLEARN"), tag_autolearn },
+	{ SLICE("AUTOLEARNSCORE"), tag_autolearnscore },
+	{ SLICE("BAYES"), tag_bayes },
+	{ SLICE("CONTACTADDRESS"), tag_contactaddress },
+	{ SLICE("DATE"), tag_date },
+	{ SLICE("FIRSTTRUSTEDIP"), tag_firsttrustedip },
+	{ SLICE("FIRSTTRUSTEDREVIP"), tag_firsttrustedrevip },
+	{ SLICE("HEADER"), tag_header },
+	{ SLICE("HITS"), tag_score },
+	{ SLICE("HOSTNAME"), tag_hostname },
+	{ SLICE("LASTEXTERNALHELO"), tag_lastexternalhelo },
+	{ SLICE("LASTEXTERNALIP"), tag_lastexternalip },
+	{ SLICE("LASTEXTERNALRDNS"), tag_lastexternalrdns },
+	{ SLICE("LASTEXTERNALREVIP"), tag_lastexternalrevip },
+	{ SLICE("PREVIEW"), tag_preview },
+	{ SLICE("REMOTEHOSTADDR"), tag_remotehostaddr },
+	{ SLICE("REMOTEHOSTNAME"), tag_remotehostname },
+	{ SLICE("REPORT"), tag_report },
+	{ SLICE("REQD"), tag_reqd },
+	{ SLICE("RULESVERSION"), tag_rulesversion },
+	{ SLICE("SCORE"), tag_score },
+	{ SLICE("STARS"), tag_stars },
+	{ SLICE("SUBJPREFIX"), tag_subjprefix },
+	{ SLICE("SUBTESTS"), tag_subtests },
+	{ SLICE("SUBTESTSCOLLAPSED"), tag_subtestscollapsed },
+	{ SLICE("SUBVERSION"), tag_subversion },
+	{ SLICE("SUMMARY"), tag_summary },
+	{ SLICE("TESTS"), tag_tests },
+	{ SLICE("TESTSSCORES"), tag_testsscores },
+	{ SLICE("TIMING"), tag_timing },
+	{ SLICE("VERSION"), tag_version },
+	{ SLICE("YESNO"), tag_yesno },
+	{ SLICE("YESNOCAPS"), tag_yesnocaps },
 };
 
 /* Tags of plugins that may not be loaded: known, and empty until set. */
@@ -522,7 +525,7 @@ tags_value(struct check *check, struct slice name, struct slice args, bool has_a
 	size_t count;
 
 	for (size_t i = 0; i < sizeof(common_tags) / sizeof(common_tags[0]); i++)
-		if (slice_eq(name, slice_from_cstr(common_tags[i].name))) {
+		if (slice_eq(name, common_tags[i].name)) {
 			*value_r = common_tags[i].value(check, &call);
 			return true;
 		}

@@ -168,7 +168,10 @@ number(struct slice text)
 {
 	char buffer[64];
 	size_t n = text.len < sizeof(buffer) - 1 ? text.len : sizeof(buffer) - 1;
+	double plain;
 
+	if (slice_to_decimal(text, &plain))
+		return plain;
 	memcpy(buffer, text.data, n);
 	buffer[n] = '\0';
 	return strtod(buffer, NULL);

@@ -11,15 +11,30 @@
  */
 static const unsigned char seed_anchor = 0;
 
+__extension__ typedef unsigned __int128 uint128;
+
+/* Both halves of the product together: every bit of `a` reaches every bit of the result. */
 static uint64_t
-mix(uint64_t h)
+fold(uint64_t a, uint64_t b)
 {
-	h ^= h >> 32;
-	h *= 0xd6e8feb86659fd93ULL;
-	h ^= h >> 32;
-	h *= 0xd6e8feb86659fd93ULL;
-	h ^= h >> 32;
-	return h;
+	uint128 product = (uint128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Up to eight bytes, zeros behind them. */
+static uint64_t
+load(const unsigned char *data, size_t n)
+{
+	uint64_t w = 0;
+
+	if (n >= 8) {
+		memcpy(&w, data, 8);
+		return w;
+	}
+	for (size_t i = 0; i < n; i++)
+		w |= (uint64_t)data[i] << (8 * i);
+	return w;
 }
 
 /* A-Z to a-z in all eight bytes: the top bit of each byte of `upper` says which are A-Z. */
@@ -33,20 +48,20 @@ lower_word(uint64_t w)
 	return w | upper >> 2;
 }
 
+/* The multiplier is secret too: without it equal products cannot be made. */
 static unsigned
 hash_slice(struct slice s, bool nocase)
 {
-	uint64_t h = (uint64_t)(uintptr_t)&seed_anchor ^ (s.len * 0x9e3779b97f4a7c15ULL);
+	uint64_t seed = (uint64_t)(uintptr_t)&seed_anchor, h = seed ^ s.len;
+	uint64_t secret = (seed << 20 ^ 0xd6e8feb86659fd93ULL) | 1;
 
-	while (s.len > 0) {
-		uint64_t w = 0;
-		size_t n = s.len < 8 ? s.len : 8;
+	for (size_t i = 0; i < s.len; i += 8) {
+		uint64_t w = load(s.data + i, s.len - i);
 
-		memcpy(&w, s.data, n);
-		h = mix(h ^ (nocase ? lower_word(w) : w)) + 0x9e3779b97f4a7c15ULL;
-		s = slice_from(s, n);
+		h = fold(h ^ (nocase ? lower_word(w) : w), secret) + 0x9e3779b97f4a7c15ULL;
 	}
-	return (unsigned)mix(h);
+	h = fold(h, secret);
+	return (unsigned)(h ^ h >> 32);
 }
 
 unsigned
