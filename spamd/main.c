@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -78,6 +79,23 @@ make_allowed(struct server *server, struct error *error)
 	return STATUS_OK;
 }
 
+/* What looking up users takes (libraries, pages) is loaded once, here, and shared by the workers.
+ */
+static void
+load_user_database(const struct server *server)
+{
+	const struct spamd_options *o = &server->options;
+	const struct passwd *pw;
+	gid_t groups[64];
+	int count = 64;
+
+	if (geteuid() != 0)
+		return;
+	pw = getpwnam(o->username != NULL ? o->username : o->default_user);
+	if (pw != NULL)
+		(void)getgrouplist(pw->pw_name, pw->pw_gid, groups, &count);
+}
+
 static enum status
 load_filter(struct server *server, struct error *error)
 {
@@ -98,6 +116,8 @@ load_filter(struct server *server, struct error *error)
 	if (server->filter == NULL)
 		return STATUS_BAD;
 	server->match = warm_scratch(server->filter);
+	load_user_database(server);
+	(void)malloc_trim(0); /* what building took */
 	return STATUS_OK;
 }
 

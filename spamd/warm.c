@@ -7,7 +7,7 @@
 #include "check/rewrite.h"
 #include "util/strbuf.h"
 
-enum { ROUNDS = 4, WORDS_A_LINE = 11, LINES_A_PARAGRAPH = 3 };
+enum { ROUNDS = 12, WORDS_A_LINE = 11, LINES_A_PARAGRAPH = 3 };
 
 static const char head[] =
 	"Return-Path: <anna.miller@example.com>\n"
@@ -77,7 +77,10 @@ make_message(struct arena *arena, const slice_vec *list, size_t round)
 	strbuf_add(&buf, slice_from_cstr(head));
 	strbuf_add(&buf, SLICE("--=_part\nContent-Type: text/plain; charset=utf-8\n\n"));
 	add_prose(&buf, list, 2 * round + 1, false);
-	strbuf_add(&buf, SLICE("\nna\xc3\xafve caf\xc3\xa9 \xe2\x80\x9cquoted\xe2\x80\x9d\n"));
+	strbuf_add(
+		&buf,
+		SLICE("\nna\xc3\xafve caf\xc3\xa9 \xe2\x80\x9cquoted\xe2\x80\x9d http://b\xc3\xbc"
+	              "cher.example/ http://xn--bcher-kva.example.com/\n"));
 	strbuf_add(&buf, SLICE("--=_part\nContent-Type: text/html; charset=utf-8\n\n<html><head>"
 	                       "<title>News</title></head><body bgcolor=\"#ffffff\">\n<table "
 	                       "width=\"600\" border=0><tr><td align=center>\n"));

@@ -23,7 +23,6 @@ enum {
 	/* What a message that needed more than this took goes back to the host, so many ms later:
 	 * pages that go at once must be faulted in again by the next one, which costs more than the
 	 * scan. */
-	TRIM_BYTES = 1024 * 1024,
 	TRIM_MS = 1000,
 	/* blocks below this stay with the process from message to message */
 	KEEP_BYTES = 64 * 1024 * 1024
@@ -155,7 +154,7 @@ sweep(struct worker *w)
 		struct session *s = w->sessions[i];
 
 		if (s->state == SESSION_CLOSED) {
-			trim |= session_bytes(s) >= TRIM_BYTES;
+			trim = true;
 			w->served++;
 			session_destroy(&s);
 			w->accept_paused = false;

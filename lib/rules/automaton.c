@@ -463,11 +463,11 @@ struct automaton_cache {
 	struct table_slot *tables; /* by address of the automaton */
 	size_t table_count;
 	size_t table_size;
-	uint32_t *mark;
+	uint16_t *mark; /* generation in which a step was last met */
 	uint32_t *list;
 	uint32_t *stack;
 	uint32_t size;
-	uint32_t generation;
+	uint16_t generation;
 };
 
 struct automaton_cache *
@@ -551,9 +551,9 @@ grow_scratch(struct automaton_cache *cache, uint32_t count)
 	free(cache->mark);
 	free(cache->list);
 	free(cache->stack);
-	cache->mark = calloc(count, sizeof(uint32_t));
-	cache->list = calloc(count, sizeof(uint32_t));
-	cache->stack = calloc((size_t)count * 2, sizeof(uint32_t));
+	cache->mark = calloc(count, sizeof(*cache->mark));
+	cache->list = calloc(count, sizeof(*cache->list));
+	cache->stack = calloc((size_t)count * 2, sizeof(*cache->stack));
 	cache->size =
 		cache->mark != NULL && cache->list != NULL && cache->stack != NULL ? count : 0;
 	cache->generation = 0;

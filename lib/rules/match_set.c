@@ -18,6 +18,9 @@ struct match_need {
 
 enum { FOR_ASCII, FOR_OTHER, FOR_COUNT };
 
+/* Many enough that lanes are rarely empty, few enough to stay in the nearest cache. */
+enum { JOBS_AT_ONCE = 256 };
+
 struct match_rule {
 	const struct regex *regex;
 	unsigned rule;
@@ -60,9 +63,8 @@ struct match_scratch {
 	} * links;
 	size_t link_count;
 	size_t link_size;
-	struct automaton_job *jobs;
-	size_t job_size;
-	uint64_t *limit_seen; /* bits: rules that reached a limit before */
+	struct automaton_job *jobs; /* JOBS_AT_ONCE */
+	uint64_t *limit_seen;       /* bits: rules that reached a limit before */
 	size_t limit_words;
 };
 
@@ -732,55 +734,58 @@ is_possible(const struct match_run *run, const struct match_rule *rule, size_t i
 	       has_runs(need, match_table_class(run->set->table[which], need->run_class), text);
 }
 
-/* Keeps the candidates that the automata do not refuse; jobs[] in their order. */
+/* Asks need and automaton of some candidates; jobs has room for all of them. */
 static void
-drop_refused(struct match_run *run, const struct automaton_job *jobs)
+ask_candidates(const struct match_run *run, struct candidate *candidates, size_t count,
+               struct automaton_job *jobs)
 {
-	size_t kept = 0;
+	size_t asked = 0;
 
-	memset(run->bits, 0, run->set->words * sizeof(*run->bits));
-	for (size_t i = 0; i < run->candidate_count; i++) {
-		struct candidate c = run->candidates[i];
-
-		if (!c.decided && !c.checked)
-			continue;
-		if (!c.decided && run->set->rules.items[c.slot].automaton != NULL &&
-		    !(jobs++)->may_match)
-			continue;
-		run->candidates[kept++] = c;
-		run->bits[c.slot / 64] |= (uint64_t)1 << (c.slot % 64);
-	}
-	run->candidate_count = kept;
-}
-
-/* Asks need and automaton of each candidate that the factors alone did not decide. */
-static bool
-check_candidates(struct match_run *run)
-{
-	struct match_scratch *scratch = run->scratch;
-	struct automaton_job *jobs;
-	size_t count = 0;
-
-	if (scratch->job_size < run->candidate_count) {
-		jobs = realloc(scratch->jobs, run->candidate_count * sizeof(*jobs));
-		if (jobs == NULL)
-			return false;
-		scratch->jobs = jobs;
-		scratch->job_size = run->candidate_count;
-	}
-	jobs = scratch->jobs;
-	for (size_t i = 0; i < run->candidate_count; i++) {
-		struct candidate *c = &run->candidates[i];
+	for (size_t i = 0; i < count; i++) {
+		struct candidate *c = &candidates[i];
 		const struct match_rule *rule = &run->set->rules.items[c->slot];
 		const struct automaton *a;
 
 		c->checked = !c->decided && is_possible(run, rule, c->item);
 		a = c->checked ? automaton_of(run->set, rule) : NULL;
 		if (a != NULL)
-			jobs[count++] = (struct automaton_job){a, run->items[c->item], true};
+			jobs[asked++] = (struct automaton_job){a, run->items[c->item], true};
 	}
-	automata_run(run->scratch->automata, jobs, count);
-	drop_refused(run, jobs);
+	automata_run(run->scratch->automata, jobs, asked);
+	asked = 0;
+	for (size_t i = 0; i < count; i++)
+		if (candidates[i].checked &&
+		    run->set->rules.items[candidates[i].slot].automaton != NULL)
+			candidates[i].checked = jobs[asked++].may_match;
+}
+
+/* Keeps the candidates that neither need nor automata refuse. */
+static bool
+check_candidates(struct match_run *run)
+{
+	struct automaton_job *jobs = run->scratch->jobs;
+	size_t kept = 0;
+
+	if (jobs == NULL)
+		jobs = run->scratch->jobs = calloc(JOBS_AT_ONCE, sizeof(*jobs));
+	if (jobs == NULL)
+		return false;
+	for (size_t i = 0; i < run->candidate_count; i += JOBS_AT_ONCE) {
+		size_t left = run->candidate_count - i;
+
+		ask_candidates(run, run->candidates + i, left < JOBS_AT_ONCE ? left : JOBS_AT_ONCE,
+		               jobs);
+	}
+	memset(run->bits, 0, run->set->words * sizeof(*run->bits));
+	for (size_t i = 0; i < run->candidate_count; i++) {
+		struct candidate c = run->candidates[i];
+
+		if (!c.decided && !c.checked)
+			continue;
+		run->candidates[kept++] = c;
+		run->bits[c.slot / 64] |= (uint64_t)1 << (c.slot % 64);
+	}
+	run->candidate_count = kept;
 	return true;
 }
 
