@@ -99,7 +99,7 @@ next_word(struct cursor *c, const struct cmd_option *row)
 static void
 take(struct cursor *c, const struct cmd_option *row, const char *value, bool on)
 {
-	c->options->take(c->options->data, row->id, value, on);
+	c->options->take(c->options->data, row, value, on);
 }
 
 static void

@@ -21,7 +21,8 @@ enum cmd_arg {
 struct cmd_option {
 	const char *names; /* "configpath|config-file|c|C" */
 	enum cmd_arg arg;
-	int id;
+	int id;        /* what to do with it, as the program says */
+	size_t offset; /* where, in the program's options */
 };
 
 /*
@@ -32,7 +33,7 @@ struct cmd_option {
 struct cmd_options {
 	const struct cmd_option *rows;
 	size_t count;
-	void (*take)(void *data, int id, const char *value, bool on);
+	void (*take)(void *data, const struct cmd_option *row, const char *value, bool on);
 	void (*problem)(void *data, const char *text);
 	void *data;
 };

@@ -43,18 +43,18 @@ enum option_id {
 
 /* clang-format off */
 static const struct cmd_option rows[] = {
-	{ "list", CMD_NONE, OPT_LIST },
-	{ "sudo", CMD_NONE, OPT_SUDO },
-	{ "quiet", CMD_NONE, OPT_QUIET },
-	{ "keep-tmps", CMD_NONE, OPT_KEEP_TMPS },
-	{ "configpath|config-file|config-dir|c|C", CMD_TEXT, OPT_CONFIG_PATH },
-	{ "prefspath|prefs-file|p", CMD_TEXT, OPT_PREFS_PATH },
-	{ "siteconfigpath", CMD_TEXT, OPT_SITE_PATH },
-	{ "updatedir", CMD_TEXT, OPT_UPDATE_DIR },
-	{ "cf", CMD_TEXT, OPT_CF },
-	{ "debug|D", CMD_MAYBE_TEXT, OPT_DEBUG },
-	{ "help|h|?", CMD_NONE, OPT_HELP },
-	{ "version|V", CMD_NONE, OPT_VERSION },
+	{ "list", CMD_NONE, OPT_LIST, 0 },
+	{ "sudo", CMD_NONE, OPT_SUDO, 0 },
+	{ "quiet", CMD_NONE, OPT_QUIET, 0 },
+	{ "keep-tmps", CMD_NONE, OPT_KEEP_TMPS, 0 },
+	{ "configpath|config-file|config-dir|c|C", CMD_TEXT, OPT_CONFIG_PATH, 0 },
+	{ "prefspath|prefs-file|p", CMD_TEXT, OPT_PREFS_PATH, 0 },
+	{ "siteconfigpath", CMD_TEXT, OPT_SITE_PATH, 0 },
+	{ "updatedir", CMD_TEXT, OPT_UPDATE_DIR, 0 },
+	{ "cf", CMD_TEXT, OPT_CF, 0 },
+	{ "debug|D", CMD_MAYBE_TEXT, OPT_DEBUG, 0 },
+	{ "help|h|?", CMD_NONE, OPT_HELP, 0 },
+	{ "version|V", CMD_NONE, OPT_VERSION, 0 },
 };
 /* clang-format on */
 
@@ -86,12 +86,12 @@ static const char usage_text[] =
 	"  --sudo, --keep-tmps         Accepted, without effect\n";
 
 static void
-take_option(void *data, int id, const char *value, bool on)
+take_option(void *data, const struct cmd_option *row, const char *value, bool on)
 {
 	struct program *p = data;
 
 	(void)on;
-	switch ((enum option_id)id) {
+	switch ((enum option_id)row->id) {
 	case OPT_LIST:
 		p->list = true;
 		break;

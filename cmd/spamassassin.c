@@ -46,78 +46,20 @@ enum {
 	HEAP_BYTES = 64 * 1024 * 1024 /* what rules and one message take, at most */
 };
 
-enum option_id {
-	OPT_CONFIG_PATH,
-	OPT_SITE_PATH,
-	OPT_PREFS_PATH,
-	OPT_CREATE_PREFS,
-	OPT_NO_PREFS,
-	OPT_PRE,
-	OPT_CF,
-	OPT_USERNAME,
-	OPT_DEBUG,
-	OPT_ERROR_CODE,
-	OPT_HELP,
-	OPT_VERSION,
-	OPT_IPV4,
-	OPT_IPV6,
-	OPT_LINT,
-	OPT_NET,
-	OPT_LOCAL,
-	OPT_MBOX,
-	OPT_MBX,
-	OPT_REMOVE_MARKUP,
-	OPT_TEST_MODE,
-	OPT_PROGRESS,
-	OPT_REPORT,
-	OPT_REVOKE,
-	OPT_LIST_MESSAGE, /* add or remove all addresses of a message */
-	OPT_LIST_ADDRESS, /* add or remove one address */
-	OPT_OLD_IGNORED,
-	OPT_OLD_REMOVED
+/* What becomes of an option's value. */
+enum action {
+	ACTION_SET,    /* bool: true */
+	ACTION_UNSET,  /* bool: false */
+	ACTION_SWITCH, /* bool: true, false for the negated form */
+	ACTION_TEXT,   /* const char * */
+	ACTION_LINE,   /* struct strbuf: one more line */
+	ACTION_DEBUG,  /* const char *, "all" without areas */
+	ACTION_CODE,
+	ACTION_MBOX,
+	ACTION_MBX,
+	ACTION_NO_STORE,
+	ACTION_NO_NETWORK
 };
-
-/* clang-format off */
-static const struct cmd_option rows[] = {
-	{ "add-addr-to-blocklist|add-addr-to-blacklist", CMD_TEXT, OPT_LIST_ADDRESS },
-	{ "add-addr-to-welcomelist|add-addr-to-whitelist", CMD_TEXT, OPT_LIST_ADDRESS },
-	{ "remove-addr-from-welcomelist|remove-addr-from-whitelist", CMD_TEXT, OPT_LIST_ADDRESS },
-	{ "add-to-blocklist|add-to-blacklist", CMD_NONE, OPT_LIST_MESSAGE },
-	{ "add-to-welcomelist|add-to-whitelist|W", CMD_NONE, OPT_LIST_MESSAGE },
-	{ "remove-from-welcomelist|remove-from-whitelist|R", CMD_NONE, OPT_LIST_MESSAGE },
-	{ "username|u", CMD_TEXT, OPT_USERNAME },
-	{ "configpath|config-file|config-dir|c|C", CMD_TEXT, OPT_CONFIG_PATH },
-	{ "siteconfigpath", CMD_TEXT, OPT_SITE_PATH },
-	{ "prefspath|prefs-file|p", CMD_TEXT, OPT_PREFS_PATH },
-	{ "create-prefs", CMD_NEGATABLE, OPT_CREATE_PREFS },
-	{ "x", CMD_NONE, OPT_NO_PREFS },
-	{ "pre", CMD_TEXT, OPT_PRE },
-	{ "cf", CMD_TEXT, OPT_CF },
-	{ "debug|D", CMD_MAYBE_TEXT, OPT_DEBUG },
-	{ "error-code|exit-code|e", CMD_MAYBE_NUMBER, OPT_ERROR_CODE },
-	{ "help|h|?", CMD_NONE, OPT_HELP },
-	{ "version|V", CMD_NONE, OPT_VERSION },
-	{ "4|ipv4only|ipv4-only|ipv4", CMD_NONE, OPT_IPV4 },
-	{ "6", CMD_NONE, OPT_IPV6 },
-	{ "lint", CMD_NONE, OPT_LINT },
-	{ "net", CMD_NONE, OPT_NET },
-	{ "local-only|local|L", CMD_NONE, OPT_LOCAL },
-	{ "mbox", CMD_NONE, OPT_MBOX },
-	{ "mbx", CMD_NONE, OPT_MBX },
-	{ "remove-markup|despamassassinify|d", CMD_NONE, OPT_REMOVE_MARKUP },
-	{ "test-mode|test|t", CMD_NONE, OPT_TEST_MODE },
-	{ "progress", CMD_NONE, OPT_PROGRESS },
-	{ "report|r", CMD_NONE, OPT_REPORT },
-	{ "revoke|k", CMD_NONE, OPT_REVOKE },
-	{ "pipe|P", CMD_NONE, OPT_OLD_IGNORED },
-	{ "stop-at-threshold|S", CMD_NONE, OPT_OLD_IGNORED },
-	{ "log-to-mbox|l", CMD_MAYBE_TEXT, OPT_OLD_IGNORED },
-	{ "F", CMD_MAYBE_NUMBER, OPT_OLD_REMOVED },
-	{ "add-from", CMD_NEGATABLE, OPT_OLD_REMOVED },
-	{ "warning-from|w", CMD_MAYBE_TEXT, OPT_OLD_REMOVED },
-	{ "whitelist-factory|M", CMD_MAYBE_TEXT, OPT_OLD_REMOVED },
-};
-/* clang-format on */
 
 struct options {
 	const char *config_path, *site_path, *prefs_path, *debug;
@@ -128,6 +70,49 @@ struct options {
 	bool removed_option, ignored_option;
 	int error_code;
 };
+
+#define AT(field) offsetof(struct options, field)
+/* clang-format off */
+static const struct cmd_option rows[] = {
+	{ "add-addr-to-blocklist|add-addr-to-blacklist", CMD_TEXT, ACTION_SET, AT(list_address) },
+	{ "add-addr-to-welcomelist|add-addr-to-whitelist", CMD_TEXT, ACTION_SET, AT(list_address) },
+	{ "remove-addr-from-welcomelist|remove-addr-from-whitelist", CMD_TEXT, ACTION_SET, AT(list_address) },
+	{ "add-to-blocklist|add-to-blacklist", CMD_NONE, ACTION_SET, AT(list_message) },
+	{ "add-to-welcomelist|add-to-whitelist|W", CMD_NONE, ACTION_SET, AT(list_message) },
+	{ "remove-from-welcomelist|remove-from-whitelist|R", CMD_NONE, ACTION_SET, AT(list_message) },
+	{ "username|u", CMD_TEXT, ACTION_NO_STORE, 0 },
+	{ "configpath|config-file|config-dir|c|C", CMD_TEXT, ACTION_TEXT, AT(config_path) },
+	{ "siteconfigpath", CMD_TEXT, ACTION_TEXT, AT(site_path) },
+	{ "prefspath|prefs-file|p", CMD_TEXT, ACTION_TEXT, AT(prefs_path) },
+	{ "create-prefs", CMD_NEGATABLE, ACTION_SWITCH, AT(create_prefs) },
+	{ "x", CMD_NONE, ACTION_UNSET, AT(create_prefs) },
+	{ "pre", CMD_TEXT, ACTION_LINE, AT(pre) },
+	{ "cf", CMD_TEXT, ACTION_LINE, AT(cf) },
+	{ "debug|D", CMD_MAYBE_TEXT, ACTION_DEBUG, AT(debug) },
+	{ "error-code|exit-code|e", CMD_MAYBE_NUMBER, ACTION_CODE, 0 },
+	{ "help|h|?", CMD_NONE, ACTION_SET, AT(help) },
+	{ "version|V", CMD_NONE, ACTION_SET, AT(version) },
+	{ "4|ipv4only|ipv4-only|ipv4", CMD_NONE, ACTION_NO_NETWORK, 0 },
+	{ "6", CMD_NONE, ACTION_NO_NETWORK, 0 },
+	{ "lint", CMD_NONE, ACTION_SET, AT(lint) },
+	{ "net", CMD_NONE, ACTION_SET, AT(net) },
+	{ "local-only|local|L", CMD_NONE, ACTION_SET, AT(local) },
+	{ "mbox", CMD_NONE, ACTION_MBOX, 0 },
+	{ "mbx", CMD_NONE, ACTION_MBX, 0 },
+	{ "remove-markup|despamassassinify|d", CMD_NONE, ACTION_SET, AT(remove_markup) },
+	{ "test-mode|test|t", CMD_NONE, ACTION_SET, AT(test_mode) },
+	{ "progress", CMD_NONE, ACTION_SET, AT(progress) },
+	{ "report|r", CMD_NONE, ACTION_SET, AT(report) },
+	{ "revoke|k", CMD_NONE, ACTION_SET, AT(revoke) },
+	{ "pipe|P", CMD_NONE, ACTION_SET, AT(ignored_option) },
+	{ "stop-at-threshold|S", CMD_NONE, ACTION_SET, AT(ignored_option) },
+	{ "log-to-mbox|l", CMD_MAYBE_TEXT, ACTION_SET, AT(ignored_option) },
+	{ "F", CMD_MAYBE_NUMBER, ACTION_SET, AT(removed_option) },
+	{ "add-from", CMD_NEGATABLE, ACTION_SET, AT(removed_option) },
+	{ "warning-from|w", CMD_MAYBE_TEXT, ACTION_SET, AT(removed_option) },
+	{ "whitelist-factory|M", CMD_MAYBE_TEXT, ACTION_SET, AT(removed_option) },
+};
+/* clang-format on */
 
 struct program {
 	struct arena *arena;
@@ -145,99 +130,52 @@ struct program {
 /* ---- command line ---- */
 
 static void
-tell_later(const char *option, const char *what)
+tell_later(const struct cmd_option *row, const char *what)
 {
-	fprintf(stderr, "spamassassin: %s has no effect yet: there are no %s\n", option, what);
+	fprintf(stderr, "spamassassin: option %.*s has no effect yet: there are no %s\n",
+	        (int)strcspn(row->names, "|"), row->names, what);
 }
 
 static void
-take_option(void *data, int id, const char *value, bool on)
+take_option(void *data, const struct cmd_option *row, const char *value, bool on)
 {
 	struct options *o = data;
+	void *at = (unsigned char *)data + row->offset;
 
-	switch ((enum option_id)id) {
-	case OPT_CONFIG_PATH:
-		o->config_path = value;
+	switch ((enum action)row->id) {
+	case ACTION_SET:
+		*(bool *)at = true;
 		break;
-	case OPT_SITE_PATH:
-		o->site_path = value;
+	case ACTION_UNSET:
+		*(bool *)at = false;
 		break;
-	case OPT_PREFS_PATH:
-		o->prefs_path = value;
+	case ACTION_SWITCH:
+		*(bool *)at = on;
 		break;
-	case OPT_CREATE_PREFS:
-		o->create_prefs = on;
+	case ACTION_TEXT:
+		*(const char **)at = value;
 		break;
-	case OPT_NO_PREFS:
-		o->create_prefs = false;
+	case ACTION_LINE:
+		strbuf_printf(at, "%s\n", value);
 		break;
-	case OPT_PRE:
-		strbuf_printf(&o->pre, "%s\n", value);
+	case ACTION_DEBUG:
+		*(const char **)at = *value == '\0' || strcmp(value, "0") == 0 ? "all" : value;
 		break;
-	case OPT_CF:
-		strbuf_printf(&o->cf, "%s\n", value);
-		break;
-	case OPT_USERNAME:
-		tell_later("--username", "stores");
-		break;
-	case OPT_DEBUG:
-		o->debug = *value == '\0' || strcmp(value, "0") == 0 ? "all" : value;
-		break;
-	case OPT_ERROR_CODE:
+	case ACTION_CODE:
 		o->has_error_code = true;
 		o->error_code = atoi(value);
 		break;
-	case OPT_HELP:
-		o->help = true;
-		break;
-	case OPT_VERSION:
-		o->version = true;
-		break;
-	case OPT_IPV4:
-	case OPT_IPV6:
-		tell_later("a choice of IP version", "network tests");
-		break;
-	case OPT_LINT:
-		o->lint = true;
-		break;
-	case OPT_NET:
-		o->net = true;
-		break;
-	case OPT_LOCAL:
-		o->local = true;
-		break;
-	case OPT_MBOX:
+	case ACTION_MBOX:
 		o->format = ARCHIVE_MBOX;
 		break;
-	case OPT_MBX:
+	case ACTION_MBX:
 		o->format = ARCHIVE_MBX;
 		break;
-	case OPT_REMOVE_MARKUP:
-		o->remove_markup = true;
+	case ACTION_NO_STORE:
+		tell_later(row, "stores");
 		break;
-	case OPT_TEST_MODE:
-		o->test_mode = true;
-		break;
-	case OPT_PROGRESS:
-		o->progress = true;
-		break;
-	case OPT_REPORT:
-		o->report = true;
-		break;
-	case OPT_REVOKE:
-		o->revoke = true;
-		break;
-	case OPT_LIST_MESSAGE:
-		o->list_message = true;
-		break;
-	case OPT_LIST_ADDRESS:
-		o->list_address = true;
-		break;
-	case OPT_OLD_IGNORED:
-		o->ignored_option = true;
-		break;
-	case OPT_OLD_REMOVED:
-		o->removed_option = true;
+	case ACTION_NO_NETWORK:
+		tell_later(row, "network tests");
 		break;
 	}
 }

@@ -35,7 +35,7 @@ struct spamc {
 	struct spamc_target target;
 	struct spamc_request request;
 	enum mode mode;
-	bool exit_code, no_fallback, tempfail, log_to_stderr, has_timeout, has_connect_timeout;
+	bool exit_code, no_fallback, tempfail, log_to_stderr;
 	size_t max_size;
 	long filter_retries, filter_retry_sleep_s;
 	char **pipe_to;
@@ -228,76 +228,100 @@ write_verdict(const struct spamc *c, const struct spamc_answer *a, struct slice 
 
 /* ---- options ---- */
 
+enum option_kind {
+	KIND_FLAG,   /* bool at offset becomes true */
+	KIND_NUMBER, /* long at offset, 0 or more */
+	KIND_SIZE,   /* -s */
+	KIND_TEXT,   /* const char * at offset */
+	KIND_USER,
+	KIND_HOSTS,
+	KIND_MODE,     /* what to ask; `mode` */
+	KIND_FALLBACK, /* -x */
+	KIND_TEMPFAIL, /* -X, behind -x */
+	KIND_FAMILY,   /* -4 and -6: bool at offset, and the other one not */
+	KIND_PIPE,     /* the rest of the command line is a command */
+	KIND_HELP,
+	KIND_VERSION,
+	KIND_NOTHING, /* read before the command line, or without effect */
+	KIND_LATER    /* not there yet: an error */
+};
+
+struct option_row {
+	const char *name; /* NULL: a letter only */
+	char letter;      /* 0: none */
+	enum option_kind kind;
+	const char *argument; /* NULL: none */
+	size_t offset;
+	enum mode mode;
+	const char *help; /* NULL: not in --help */
+};
+
+#define AT(field) offsetof(struct spamc, field)
+
+/* clang-format off */
+static const struct option_row rows[] = {
+	{ "dest", 'd', KIND_HOSTS, "host[,host2]", 0, 0, "hosts of spamd (localhost)" },
+	{ "randomize", 'H', KIND_FLAG, NULL, AT(target.randomize), 0, "begin at a random host of the list" },
+	{ "port", 'p', KIND_TEXT, "port", AT(target.port), 0, "port of spamd (783)" },
+	{ "socket", 'U', KIND_TEXT, "path", AT(target.unix_path), 0, "Unix socket of spamd" },
+	{ "config", 'F', KIND_NOTHING, "path", 0, 0, "options from this file" },
+	{ "timeout", 't', KIND_NUMBER, "seconds", AT(target.timeout_s), 0, "time for the answer (600, 0 none)" },
+	{ "connect-timeout", 'n', KIND_NUMBER, "s", AT(target.connect_timeout_s), 0, "time for connecting" },
+	{ "connect-retries", 0, KIND_NUMBER, "n", AT(target.connect_retries), 0, "attempts to connect (3)" },
+	{ "retry-sleep", 0, KIND_NUMBER, "s", AT(target.retry_sleep_s), 0, "pause between them (1)" },
+	{ "filter-retries", 0, KIND_NUMBER, "n", AT(filter_retries), 0, "attempts for the whole request (1)" },
+	{ "filter-retry-sleep", 0, KIND_NUMBER, "s", AT(filter_retry_sleep_s), 0, "pause between them (1)" },
+	{ "max-size", 's', KIND_SIZE, "bytes", AT(max_size), 0, "larger messages are not sent (512000)" },
+	{ "username", 'u', KIND_USER, "user", 0, 0, "user whose preferences count" },
+	{ "check", 'c', KIND_MODE, NULL, 0, MODE_CHECK, "print the score, exit 1 for spam" },
+	{ "tests", 'y', KIND_MODE, NULL, 0, MODE_SYMBOLS, "print the names of the rules hit" },
+	{ "full-spam", 'r', KIND_MODE, NULL, 0, MODE_REPORT_IFSPAM, "print score and report for spam" },
+	{ "full", 'R', KIND_MODE, NULL, 0, MODE_REPORT, "print score and report" },
+	{ "headers", 0, KIND_MODE, NULL, 0, MODE_HEADERS, "only headers are rewritten" },
+	{ "exitcode", 'E', KIND_FLAG, NULL, AT(exit_code), 0, "exit 1 for spam" },
+	{ "no-safe-fallback", 'x', KIND_FALLBACK, NULL, 0, 0, "on errors print nothing, exit with the error" },
+	{ "unavailable-tempfail", 'X', KIND_TEMPFAIL, NULL, 0, 0, "with -x: an unavailable spamd is a temporary failure" },
+	{ "log-to-stderr", 'l', KIND_FLAG, NULL, AT(log_to_stderr), 0, "log to standard error" },
+	{ "pipe-to", 'e', KIND_PIPE, "command", 0, 0, "hand the output to a command (last option)" },
+	{ "compress", 'z', KIND_FLAG, NULL, AT(request.compress), 0, "compress the message" },
+	{ NULL, 'K', KIND_MODE, NULL, 0, MODE_PING, "ask whether spamd is alive" },
+	{ NULL, '4', KIND_FAMILY, NULL, AT(target.ipv4_only), 0, "IPv4 only" },
+	{ NULL, '6', KIND_FAMILY, NULL, AT(target.ipv6_only), 0, "IPv6 only" },
+	{ "help", 'h', KIND_HELP, NULL, 0, 0, "print this text" },
+	{ "version", 'V', KIND_VERSION, NULL, 0, 0, "print the version" },
+	{ NULL, 'f', KIND_NOTHING, NULL, 0, 0, NULL }, /* once meant what is now standard */
+	{ "ssl", 'S', KIND_LATER, NULL, 0, 0, NULL },
+	{ "learntype", 'L', KIND_LATER, "type", 0, 0, NULL },
+	{ "reporttype", 'C', KIND_LATER, "type", 0, 0, NULL },
+	{ "bsmtp", 'B', KIND_LATER, NULL, 0, 0, NULL },
+	{ "ssl-cert", 0, KIND_LATER, "path", 0, 0, NULL },
+	{ "ssl-key", 0, KIND_LATER, "path", 0, 0, NULL },
+	{ "ssl-ca-file", 0, KIND_LATER, "path", 0, 0, NULL },
+	{ "ssl-ca-path", 0, KIND_LATER, "path", 0, 0, NULL },
+};
+/* clang-format on */
+enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]), OPTION_BASE = 1000 };
+
 static void
 print_usage(void)
 {
 	printf("SpamAssassin Client version %s (Winnow)\n\n"
-	       "Usage: spamc [options] [-e command [args]] < message\n\n"
-	       "  -d, --dest host[,host2]    hosts of spamd (localhost)\n"
-	       "  -H, --randomize            begin at a random host of the list\n"
-	       "  -p, --port port            port of spamd (783)\n"
-	       "  -U, --socket path          Unix socket of spamd\n"
-	       "  -F, --config path          options from this file\n"
-	       "  -t, --timeout seconds      time for the answer (600, 0 none)\n"
-	       "  -n, --connect-timeout s    time for connecting\n"
-	       "      --connect-retries n    attempts to connect (3)\n"
-	       "      --retry-sleep s        pause between them (1)\n"
-	       "      --filter-retries n     attempts for the whole request (1)\n"
-	       "      --filter-retry-sleep s pause between them (1)\n"
-	       "  -s, --max-size bytes       larger messages are not sent (512000)\n"
-	       "  -u, --username user        user whose preferences count\n"
-	       "  -c, --check                print the score, exit 1 for spam\n"
-	       "  -y, --tests                print the names of the rules hit\n"
-	       "  -r, --full-spam            print score and report for spam\n"
-	       "  -R, --full                 print score and report\n"
-	       "      --headers              only headers are rewritten\n"
-	       "  -E, --exitcode             exit 1 for spam\n"
-	       "  -x, --no-safe-fallback     on errors print nothing, exit with the error\n"
-	       "  -X, --unavailable-tempfail with -x: an unavailable spamd is a temporary failure\n"
-	       "  -l, --log-to-stderr        log to standard error\n"
-	       "  -e, --pipe-to command      hand the output to a command (last option)\n"
-	       "  -z, --compress             compress the message\n"
-	       "  -K                         ask whether spamd is alive\n"
-	       "  -4, -6                     IPv4 or IPv6 only\n"
-	       "  -h, --help, -V, --version\n",
+	       "Usage: spamc [options] [-e command [args]] < message\n\n",
 	       "4.0.1");
+	for (size_t i = 0; i < ROW_COUNT; i++) {
+		const struct option_row *row = &rows[i];
+		char names[48];
+
+		if (row->help == NULL)
+			continue;
+		snprintf(names, sizeof(names), "%s%s%s%s", row->name != NULL ? "--" : "",
+		         row->name != NULL ? row->name : "", row->argument != NULL ? " " : "",
+		         row->argument != NULL ? row->argument : "");
+		printf("  %c%c%c %-26s %s\n", row->letter != 0 ? '-' : ' ',
+		       row->letter != 0 ? row->letter : ' ',
+		       row->letter != 0 && row->name != NULL ? ',' : ' ', names, row->help);
+	}
 }
-
-enum {
-	OPT_CONNECT_RETRIES = 1000,
-	OPT_RETRY_SLEEP,
-	OPT_FILTER_RETRIES,
-	OPT_FILTER_SLEEP,
-	OPT_HEADERS,
-	OPT_LATER
-};
-
-/* clang-format off */
-static const struct option longs[] = {
-	{ "dest", required_argument, NULL, 'd' }, { "randomize", no_argument, NULL, 'H' },
-	{ "port", required_argument, NULL, 'p' }, { "socket", required_argument, NULL, 'U' },
-	{ "config", required_argument, NULL, 'F' }, { "timeout", required_argument, NULL, 't' },
-	{ "connect-timeout", required_argument, NULL, 'n' },
-	{ "connect-retries", required_argument, NULL, OPT_CONNECT_RETRIES },
-	{ "retry-sleep", required_argument, NULL, OPT_RETRY_SLEEP },
-	{ "filter-retries", required_argument, NULL, OPT_FILTER_RETRIES },
-	{ "filter-retry-sleep", required_argument, NULL, OPT_FILTER_SLEEP },
-	{ "max-size", required_argument, NULL, 's' }, { "username", required_argument, NULL, 'u' },
-	{ "check", no_argument, NULL, 'c' }, { "tests", no_argument, NULL, 'y' },
-	{ "full-spam", no_argument, NULL, 'r' }, { "full", no_argument, NULL, 'R' },
-	{ "headers", no_argument, NULL, OPT_HEADERS }, { "exitcode", no_argument, NULL, 'E' },
-	{ "no-safe-fallback", no_argument, NULL, 'x' }, { "unavailable-tempfail", no_argument, NULL, 'X' },
-	{ "log-to-stderr", no_argument, NULL, 'l' }, { "pipe-to", required_argument, NULL, 'e' },
-	{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' },
-	{ "compress", no_argument, NULL, 'z' },
-	{ "ssl", no_argument, NULL, 'S' }, { "learntype", required_argument, NULL, 'L' },
-	{ "reporttype", required_argument, NULL, 'C' }, { "bsmtp", no_argument, NULL, 'B' },
-	{ "ssl-cert", required_argument, NULL, OPT_LATER }, { "ssl-key", required_argument, NULL, OPT_LATER },
-	{ "ssl-ca-file", required_argument, NULL, OPT_LATER }, { "ssl-ca-path", required_argument, NULL, OPT_LATER },
-	{ NULL, 0, NULL, 0 },
-};
-/* clang-format on */
-static const char shorts[] = "+d:Hp:U:F:t:n:s:u:cyrRExXle:hVKzf46SL:C:B";
 
 static bool
 take_number(const char *text, long least, long *out)
@@ -334,140 +358,137 @@ set_mode(struct spamc *c, enum mode mode)
 	return true;
 }
 
+static int
+take_size(const char *text, size_t *size_r)
+{
+	long n;
+
+	if (!take_number(text, 0, &n))
+		return SPAMC_USAGE;
+	if (n > MESSAGE_BYTES_MAX) {
+		fprintf(stderr, "spamc: -s may be 256 MiB at most\n");
+		return SPAMC_USAGE;
+	}
+	*size_r = (size_t)n;
+	return SPAMC_OK;
+}
+
 /* SPAMC_OK to go on, -1 to end with 0, else the exit code. */
 static int
-take_option(struct spamc *c, int option, char **argv)
+take_option(struct spamc *c, const struct option_row *row, char **argv)
 {
-	long n = 0;
+	void *at = (unsigned char *)c + row->offset;
 
-	switch (option) {
-	case 'd':
-		take_hosts(c, optarg);
+	switch (row->kind) {
+	case KIND_FLAG:
+		*(bool *)at = true;
 		break;
-	case 'H':
-		c->target.randomize = true;
+	case KIND_NUMBER:
+		return take_number(optarg, 0, at) ? SPAMC_OK : SPAMC_USAGE;
+	case KIND_SIZE:
+		return take_size(optarg, at);
+	case KIND_TEXT:
+		*(const char **)at = optarg;
 		break;
-	case 'p':
-		c->target.port = optarg;
-		break;
-	case 'U':
-		c->target.unix_path = optarg;
-		break;
-	case 'F':
-		break; /* read before the command line */
-	case 't':
-		if (!take_number(optarg, 0, &c->target.timeout_s))
-			return SPAMC_USAGE;
-		c->has_timeout = true;
-		break;
-	case 'n':
-		if (!take_number(optarg, 0, &c->target.connect_timeout_s))
-			return SPAMC_USAGE;
-		c->has_connect_timeout = true;
-		break;
-	case OPT_CONNECT_RETRIES:
-		return take_number(optarg, 0, &c->target.connect_retries) ? SPAMC_OK : SPAMC_USAGE;
-	case OPT_RETRY_SLEEP:
-		return take_number(optarg, 0, &c->target.retry_sleep_s) ? SPAMC_OK : SPAMC_USAGE;
-	case OPT_FILTER_RETRIES:
-		return take_number(optarg, 0, &c->filter_retries) ? SPAMC_OK : SPAMC_USAGE;
-	case OPT_FILTER_SLEEP:
-		return take_number(optarg, 0, &c->filter_retry_sleep_s) ? SPAMC_OK : SPAMC_USAGE;
-	case 's':
-		if (!take_number(optarg, 0, &n))
-			return SPAMC_USAGE;
-		if (n > MESSAGE_BYTES_MAX) {
-			fprintf(stderr, "spamc: -s may be 256 MiB at most\n");
-			return SPAMC_USAGE;
-		}
-		c->max_size = (size_t)n;
-		break;
-	case 'u':
+	case KIND_USER:
 		snprintf(c->user, sizeof(c->user), "%s", optarg);
 		break;
-	case 'c':
-		return set_mode(c, MODE_CHECK) ? SPAMC_OK : SPAMC_USAGE;
-	case 'y':
-		return set_mode(c, MODE_SYMBOLS) ? SPAMC_OK : SPAMC_USAGE;
-	case 'r':
-		return set_mode(c, MODE_REPORT_IFSPAM) ? SPAMC_OK : SPAMC_USAGE;
-	case 'R':
-		return set_mode(c, MODE_REPORT) ? SPAMC_OK : SPAMC_USAGE;
-	case 'K':
-		return set_mode(c, MODE_PING) ? SPAMC_OK : SPAMC_USAGE;
-	case OPT_HEADERS:
-		return set_mode(c, MODE_HEADERS) ? SPAMC_OK : SPAMC_USAGE;
-	case 'E':
-		c->exit_code = true;
+	case KIND_HOSTS:
+		take_hosts(c, optarg);
 		break;
-	case 'x':
+	case KIND_MODE:
+		return set_mode(c, row->mode) ? SPAMC_OK : SPAMC_USAGE;
+	case KIND_FALLBACK:
 		c->no_fallback = c->target.one_host = true;
 		break;
-	case 'X':
+	case KIND_TEMPFAIL:
 		if (!c->no_fallback)
 			fprintf(stderr, "spamc: -X has an effect only after -x\n");
 		c->tempfail = c->no_fallback;
 		break;
-	case 'l':
-		c->log_to_stderr = true;
+	case KIND_FAMILY:
+		c->target.ipv4_only = c->target.ipv6_only = false;
+		*(bool *)at = true;
 		break;
-	case 'e':
+	case KIND_PIPE:
 		c->pipe_to = &argv[optind - 1];
 		break;
-	case 'z':
-		c->request.compress = true;
-		break;
-	case 'f':
-		break; /* once meant what is now standard */
-	case '4':
-		c->target.ipv4_only = true;
-		c->target.ipv6_only = false;
-		break;
-	case '6':
-		c->target.ipv6_only = true;
-		c->target.ipv4_only = false;
-		break;
-	case 'h':
+	case KIND_HELP:
 		print_usage();
 		return -1;
-	case 'V':
+	case KIND_VERSION:
 		printf("SpamAssassin Client version 4.0.1 (Winnow %s)\n", PACKAGE_VERSION);
 		return -1;
-	case 'S':
-	case 'L':
-	case 'C':
-	case 'B':
-	case OPT_LATER:
+	case KIND_NOTHING:
+		break;
+	case KIND_LATER:
 		fprintf(stderr, "spamc: TLS, learning, reporting and BSMTP are not there yet in "
 		                "Winnow's spamc\n");
-		return SPAMC_USAGE;
-	default:
-		print_usage();
 		return SPAMC_USAGE;
 	}
 	return SPAMC_OK;
 }
 
+/* The table as getopt_long() wants it. */
+static void
+make_getopt(struct option *longs, char *shorts)
+{
+	*shorts++ = '+';
+	for (size_t i = 0; i < ROW_COUNT; i++) {
+		const struct option_row *row = &rows[i];
+
+		if (row->name != NULL)
+			*longs++ = (struct option){
+				row->name, row->argument != NULL ? required_argument : no_argument,
+				NULL, OPTION_BASE + (int)i};
+		if (row->letter == 0)
+			continue;
+		*shorts++ = row->letter;
+		if (row->argument != NULL)
+			*shorts++ = ':';
+	}
+	*shorts = '\0';
+	*longs = (struct option){0};
+}
+
+static const struct option_row *
+find_row(int option)
+{
+	if (option >= OPTION_BASE)
+		return &rows[option - OPTION_BASE];
+	for (size_t i = 0; i < ROW_COUNT; i++)
+		if (rows[i].letter != 0 && rows[i].letter == option)
+			return &rows[i];
+	return NULL;
+}
+
 static int
 parse_options(struct spamc *c, int argc, char **argv)
 {
+	struct option longs[ROW_COUNT + 1];
+	char shorts[2 * ROW_COUNT + 2];
 	int option;
 
+	make_getopt(longs, shorts);
 	optind = 1;
 	while ((option = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-		int code = take_option(c, option, argv);
+		const struct option_row *row = find_row(option);
+		int code;
 
+		if (row == NULL) {
+			print_usage();
+			return SPAMC_USAGE;
+		}
+		code = take_option(c, row, argv);
 		if (code != SPAMC_OK)
 			return code;
-		if (option == 'e')
+		if (row->kind == KIND_PIPE)
 			break;
 	}
 	if (c->pipe_to == NULL && optind < argc) {
 		fprintf(stderr, "spamc: unexpected argument \"%s\"\n", argv[optind]);
 		return SPAMC_USAGE;
 	}
-	if (c->has_timeout && !c->has_connect_timeout)
-		c->target.connect_timeout_s = c->target.timeout_s;
 	return SPAMC_OK;
 }
 
@@ -525,8 +546,11 @@ set_up(struct spamc *c, int argc, char **argv)
 	int code;
 
 	*c = (struct spamc){.max_size = 500 * 1024, .filter_retries = 1, .filter_retry_sleep_s = 1};
-	c->target = (struct spamc_target){
-		.port = "783", .timeout_s = 600, .connect_retries = 3, .retry_sleep_s = 1};
+	c->target = (struct spamc_target){.port = "783",
+	                                  .timeout_s = -1,
+	                                  .connect_timeout_s = -1,
+	                                  .connect_retries = 3,
+	                                  .retry_sleep_s = 1};
 	code = parse_config(c, path, given);
 	if (code != SPAMC_OK) {
 		if (code == SPAMC_CONFIG)
@@ -537,6 +561,11 @@ set_up(struct spamc *c, int argc, char **argv)
 	code = parse_options(c, argc, argv);
 	if (code != SPAMC_OK)
 		return code;
+	/* -t alone is the time for connecting too. */
+	if (c->target.connect_timeout_s < 0)
+		c->target.connect_timeout_s = c->target.timeout_s < 0 ? 0 : c->target.timeout_s;
+	if (c->target.timeout_s < 0)
+		c->target.timeout_s = 600;
 	if (c->user[0] == '\0') {
 		pw = getpwuid(geteuid());
 		if (pw == NULL) {
