@@ -282,14 +282,11 @@ push_part(struct archive *archive, const char *path, unsigned class_mark, size_t
 static bool
 next_line(struct slice text, size_t *at, struct slice *line_r)
 {
-	size_t end;
+	struct slice rest = slice_from(text, *at);
 
-	if (*at >= text.len)
+	if (!slice_next_line(&rest, line_r))
 		return false;
-	end = slice_find_byte(text, '\n', *at);
-	end = end == SLICE_NPOS ? text.len : end + 1;
-	*line_r = slice_sub(text, *at, end - *at);
-	*at = end;
+	*at += line_r->len;
 	return true;
 }
 

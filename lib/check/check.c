@@ -8,32 +8,35 @@
 
 #include "check/plan.h"
 #include "check/tags.h"
+#include "mail/route.h"
 #include "util/clock.h"
 
 /* ---- begin: message, relays, metadata ---- */
 
 static void
-build_relays(struct scan *scan, const struct slice *received, size_t count)
+find_route(struct scan *scan)
 {
 	const struct core_settings *core = scan->core;
-	struct relay_config config = {
-		.trusted = &scan->env->trusted,
-		.internal = &scan->env->internal,
-		.msa = &scan->env->msa,
-		.trusted_configured = core->trusted_networks.configured,
-		.internal_configured = core->internal_networks.configured,
+	const struct route_config config = {
+		.relay =
+			{
+				.trusted = &scan->env->trusted,
+				.internal = &scan->env->internal,
+				.msa = &scan->env->msa,
+				.trusted_configured = core->trusted_networks.configured,
+				.internal_configured = core->internal_networks.configured,
+			},
+		.originating_ip_headers = core->originating_ip_headers.items,
+		.originating_ip_header_count = core->originating_ip_headers.count,
+		.envelope_sender_header = core->envelope_sender_header,
 	};
-	slice_vec originating = {0};
+	struct header_context context;
+	struct route route;
 
-	for (size_t i = 0; i < core->originating_ip_headers.count; i++) {
-		struct slice value = header_list_first(&scan->message->root->headers,
-		                                       core->originating_ip_headers.items[i]);
-
-		if (value.data != NULL)
-			(void)vec_push(scan->arena, &originating, value);
-	}
-	(void)!relay_list_build(scan->arena, &config, received, count, originating.items,
-	                        originating.count, &scan->relays);
+	scan_header_context(scan, &context);
+	(void)!route_find(scan->message, &config, &context, &route);
+	scan->relays = route.relays;
+	scan->envelope_from = route.envelope_sender;
 }
 
 static struct slice
@@ -42,42 +45,6 @@ first_value(struct scan *scan, struct slice name)
 	slice_vec values = scan_header_values(scan, name);
 
 	return values.count == 0 ? SLICE_NULL : values.items[0];
-}
-
-/* Does any Received field stand above any field of that name? */
-static bool
-received_above(struct scan *scan, struct slice name)
-{
-	const struct header_list *list = &scan->message->root->headers;
-	const struct header_name *received = header_list_find(list, SLICE("received"));
-	const struct header_name *other = header_list_find(list, name);
-
-	return received != NULL && other != NULL && received->first < other->last;
-}
-
-static void
-find_envelope(struct scan *scan, const struct slice *received, size_t count)
-{
-	struct slice header = scan->core->envelope_sender_header;
-	struct envelope_source source = {.relays = &scan->relays};
-
-	source.is_configured = header.data != NULL;
-	if (source.is_configured)
-		source.configured =
-			first_value(scan, arena_concat(scan->arena, header, SLICE(":first:addr")));
-	source.x_sender = first_value(scan, SLICE("X-Sender:first:addr"));
-	source.x_envelope_from = first_value(scan, SLICE("X-Envelope-From:first:addr"));
-	source.envelope_sender = first_value(scan, SLICE("Envelope-Sender:first:addr"));
-	source.return_path = first_value(scan, SLICE("Return-Path:first:addr"));
-	for (size_t i = 0; i < count && !source.has_fetchmail; i++)
-		source.has_fetchmail =
-			slice_find(received[i], SLICE("(fetchmail"), 0) != SLICE_NPOS;
-	source.received_above_x_envelope_from = received_above(scan, SLICE("x-envelope-from"));
-	source.received_above_envelope_sender = received_above(scan, SLICE("envelope-sender"));
-	source.received_above_return_path = received_above(scan, SLICE("return-path"));
-	scan->envelope_from = envelope_sender_find(&source);
-	/* What was looked up before the envelope sender was known may not stay. */
-	(void)scan_headers_begin(scan);
 }
 
 static void
@@ -143,15 +110,8 @@ static void
 begin(struct check *check)
 {
 	struct scan *scan = &check->scan;
-	struct header_list *headers = &scan->message->root->headers;
-	const struct header_name *name = header_list_find(headers, SLICE("received"));
-	slice_vec received = {0};
 
-	for (size_t at = name == NULL ? 0 : name->first + 1; at != 0;
-	     at = headers->fields.items[at - 1].next)
-		(void)vec_push(scan->arena, &received, header_field_decoded(headers, at - 1));
-	build_relays(scan, received.items, received.count);
-	find_envelope(scan, received.items, received.count);
+	find_route(scan);
 	set_relay_tags(scan);
 	set_domains(scan);
 	scan_set_tag(scan, SLICE("LANGUAGES"), SLICE_NULL);

@@ -8,19 +8,6 @@
 #include "util/strbuf.h"
 
 static bool
-next_line(struct slice *rest, struct slice *line_r)
-{
-	size_t at;
-
-	if (rest->len == 0)
-		return false;
-	at = slice_find_byte(*rest, '\n', 0);
-	*line_r = slice_sub(*rest, 0, at == SLICE_NPOS ? rest->len : at + 1);
-	*rest = slice_from(*rest, line_r->len);
-	return true;
-}
-
-static bool
 is_blank(struct slice line)
 {
 	return slice_trim(line).len == 0;
@@ -106,7 +93,7 @@ part_body(struct slice rest, struct slice boundary)
 {
 	struct slice scan = rest, line, before = SLICE_NULL;
 
-	while (next_line(&scan, &line)) {
+	while (slice_next_line(&scan, &line)) {
 		if (is_boundary(line, boundary, false)) {
 			size_t end = (size_t)(line.data - rest.data);
 
@@ -131,7 +118,7 @@ unwrap(struct message *message)
 
 	if (boundary.data == NULL)
 		return SLICE_NULL;
-	while (next_line(&rest, &line)) {
+	while (slice_next_line(&rest, &line)) {
 		struct slice text;
 
 		if (!in_header && !is_boundary(line, boundary, true))
@@ -188,10 +175,10 @@ split_fields(struct fields *f, struct slice header)
 {
 	struct slice line;
 
-	while (next_line(&header, &line)) {
+	while (slice_next_line(&header, &line)) {
 		struct slice after;
 
-		while (next_line(&header, &after)) {
+		while (slice_next_line(&header, &after)) {
 			if (!is_fold(after)) {
 				header = slice_of(after.data, after.len + header.len);
 				break;
@@ -364,7 +351,7 @@ drop_old_report(struct slice body)
 
 		if (rest.len > 0 && rest.data[0] == '\n')
 			rest = slice_from(rest, 1);
-		while (slice_starts(rest, SLICE("SPAM:")) && next_line(&rest, &line)) {
+		while (slice_starts(rest, SLICE("SPAM:")) && slice_next_line(&rest, &line)) {
 			if (count++ == 0 && !is_fence(line))
 				return body;
 			last = line;
@@ -398,7 +385,7 @@ add_with_ends(struct strbuf *out, struct slice text, bool crlf)
 		strbuf_add(out, text);
 		return;
 	}
-	while (next_line(&text, &line)) {
+	while (slice_next_line(&text, &line)) {
 		bool ended = line.data[line.len - 1] == '\n';
 
 		strbuf_add(out, slice_sub(line, 0, line.len - ended));

@@ -237,20 +237,6 @@ rewrite_added_headers(struct check *check, bool spam)
 
 /* ---- lines of the pristine header ---- */
 
-/* Next line of *rest with its end. */
-static bool
-next_line(struct slice *rest, struct slice *line_r)
-{
-	size_t at;
-
-	if (rest->len == 0)
-		return false;
-	at = slice_find_byte(*rest, '\n', 0);
-	*line_r = slice_sub(*rest, 0, at == SLICE_NPOS ? rest->len : at + 1);
-	*rest = slice_from(*rest, line_r->len);
-	return true;
-}
-
 static bool
 is_continuation(struct slice line)
 {
@@ -271,7 +257,7 @@ collect_lines(struct check *check, slice_vec *lines, struct slice *separator_r)
 	bool skipping = false;
 
 	*separator_r = SLICE("");
-	while (next_line(&rest, &line)) {
+	while (slice_next_line(&rest, &line)) {
 		if (skipping && is_continuation(line))
 			continue;
 		skipping = is_own_header(line);
@@ -293,7 +279,7 @@ pristine_value(struct check *check, struct slice name)
 {
 	struct slice rest = check->scan.message->pristine_headers, line, value = SLICE_NULL;
 
-	while (next_line(&rest, &line)) {
+	while (slice_next_line(&rest, &line)) {
 		struct slice after = slice_from(line, name.len);
 		size_t at = slice_span(after, " \t", 0);
 
@@ -301,7 +287,7 @@ pristine_value(struct check *check, struct slice name)
 			continue;
 		at = slice_span(after, " \t", at + 1);
 		value = at == SLICE_NPOS ? SLICE("") : slice_from(after, at);
-		while (is_continuation(rest) && next_line(&rest, &line))
+		while (is_continuation(rest) && slice_next_line(&rest, &line))
 			value.len += line.len;
 	}
 	return value.data != NULL ? value
@@ -535,7 +521,7 @@ add_copies(struct check *check, struct strbuf *out, struct slice name)
 {
 	struct slice rest = check->scan.message->pristine_headers, line;
 
-	while (next_line(&rest, &line)) {
+	while (slice_next_line(&rest, &line)) {
 		struct slice after = slice_from(line, name.len);
 		size_t at = slice_span(after, " \t", 0);
 
@@ -544,7 +530,7 @@ add_copies(struct check *check, struct strbuf *out, struct slice name)
 		at = slice_span(after, " \t", at + 1);
 		strbuf_printf(out, "%.*s: ", SLICE_FMT(name));
 		strbuf_add(out, at == SLICE_NPOS ? SLICE("\n") : slice_from(after, at));
-		while (is_continuation(rest) && next_line(&rest, &line))
+		while (is_continuation(rest) && slice_next_line(&rest, &line))
 			strbuf_add(out, line);
 	}
 }

@@ -31,23 +31,6 @@ struct parser {
 	size_t done;
 };
 
-/* Cuts the next line, its LF included. */
-static bool
-line_next(struct slice *rest, struct slice *line_r)
-{
-	const unsigned char *lf;
-	size_t len;
-
-	if (rest->len == 0)
-		return false;
-	lf = memchr(rest->data, '\n', rest->len);
-	len = lf == NULL ? rest->len : (size_t)(lf - rest->data) + 1;
-	*line_r = slice_of(rest->data, len);
-	rest->data += len;
-	rest->len -= len;
-	return true;
-}
-
 static bool
 line_is_blank(struct slice line)
 {
@@ -238,7 +221,7 @@ mbx_address(struct slice rest)
 {
 	struct slice line;
 
-	while (line_next(&rest, &line)) {
+	while (slice_next_line(&rest, &line)) {
 		size_t open, close, end;
 
 		if (!slice_starts(line, SLICE("From:")))
@@ -331,7 +314,8 @@ headers_parse(struct message *m, struct part *part, struct slice text, bool is_c
 
 	for (;;) {
 		size_t at = text.len - rest.len;
-		bool eof = !line_next(&rest, &line), bare = !eof && is_crlf && line_ends_bare(line);
+		bool eof = !slice_next_line(&rest, &line),
+		     bare = !eof && is_crlf && line_ends_bare(line);
 
 		if (!eof && (line.data[0] == ' ' || line.data[0] == '\t')) {
 			if (header.data == NULL)
@@ -387,7 +371,7 @@ body_needs_copy(struct slice body, bool is_crlf)
 
 	if (is_crlf && slice_find(body, SLICE("\r\n"), 0) != SLICE_NPOS)
 		return true;
-	while (line_next(&body, &line)) {
+	while (slice_next_line(&body, &line)) {
 		if (line.len > 1 && !byte_is_space(line.data[0]))
 			blanks = 0;
 		else
@@ -422,22 +406,22 @@ body_squeeze(struct arena *arena, struct slice body, bool is_crlf)
 		return body;
 	strbuf_init(&out, arena, 0);
 	strbuf_reserve(&out, body.len);
-	while (line_next(&rest, &line)) {
+	while (slice_next_line(&rest, &line)) {
 		struct slice ahead = rest, next;
 		size_t run = 0, keep;
 
 		body_add_line(&out, line, is_crlf);
 		if (line_is_blank(line)) {
-			for (run = 1; line_next(&ahead, &next) && line_is_blank(next); run++)
+			for (run = 1; slice_next_line(&ahead, &next) && line_is_blank(next); run++)
 				;
 			/* A run at the very top may be one line longer. */
 			keep = top ? BLANK_RUN_MAX + 1 : BLANK_RUN_MAX;
-			if (top && run > keep && line_next(&rest, &line))
+			if (top && run > keep && slice_next_line(&rest, &line))
 				body_add_line(&out, line, is_crlf);
 			for (size_t drop = run > keep ? run - keep : 0; drop > 0; drop--)
-				(void)line_next(&rest, &line);
+				(void)slice_next_line(&rest, &line);
 			for (size_t i = 0; i < (run > keep ? BLANK_RUN_MAX - 1 : run - 1); i++)
-				if (line_next(&rest, &line))
+				if (slice_next_line(&rest, &line))
 					body_add_line(&out, line, is_crlf);
 		}
 		top = false;
@@ -503,7 +487,7 @@ message_split(struct parser *parser, struct part *part, struct slice input, unsi
 
 	if (input.len == 0)
 		input = rest = SLICE("\n");
-	(void)line_next(&rest, &line);
+	(void)slice_next_line(&rest, &line);
 	if (is_from_line(line) || is_mbx_line(line)) {
 		if (is_root)
 			m->mbox_separator =
@@ -511,14 +495,14 @@ message_split(struct parser *parser, struct part *part, struct slice input, unsi
 		input = rest;
 	}
 	rest = input;
-	first = line_next(&rest, &line) ? line : SLICE("");
+	first = slice_next_line(&rest, &line) ? line : SLICE("");
 	is_crlf = slice_ends(first, SLICE("\r\n")) || slice_ends(input, SLICE("\r\n"));
 	end = headers_parse(m, part, input, is_crlf);
 	headers = slice_sub(input, 0, end.headers_len);
 	body = slice_from(input, end.headers_len);
 	if (end.body_has_bare_lf) {
 		rest = body;
-		(void)line_next(&rest, &line);
+		(void)slice_next_line(&rest, &line);
 		body = arena_concat(m->arena, lf_to_crlf(m->arena, line), rest);
 	}
 	if (is_root) {
@@ -539,7 +523,7 @@ message_split(struct parser *parser, struct part *part, struct slice input, unsi
 	content_type_parse(m->arena, part_content_type(part), &type);
 	part->type = type.type;
 	rest = body;
-	if (slice_starts(type.type, SLICE("multipart/")) && line_next(&rest, &line) &&
+	if (slice_starts(type.type, SLICE("multipart/")) && slice_next_line(&rest, &line) &&
 	    rest.len > 0 && !line_is_blank(line))
 		blank_first = type.boundary.data == NULL || !slice_starts(line, SLICE("--")) ||
 		              !slice_starts(slice_from(line, 2), type.boundary);
@@ -602,7 +586,7 @@ lines_cut(struct arena *arena, struct slice body)
 
 	strbuf_init(&out, arena, 0);
 	strbuf_reserve(&out, body.len + body.len / MESSAGE_MAX_LINE + 1);
-	while (line_next(&body, &line)) {
+	while (slice_next_line(&body, &line)) {
 		while (line.len > MESSAGE_MAX_LINE) {
 			strbuf_add(&out, slice_sub(line, 0, MESSAGE_MAX_LINE));
 			strbuf_add_byte(&out, '\n');
@@ -723,7 +707,7 @@ preamble_skip(struct message *m, struct slice boundary, struct slice *rest)
 {
 	struct slice scan = *rest, line;
 
-	while (line_next(&scan, &line)) {
+	while (slice_next_line(&scan, &line)) {
 		struct boundary_state *state;
 		struct slice after = scan;
 
@@ -732,7 +716,7 @@ preamble_skip(struct message *m, struct slice boundary, struct slice *rest)
 		state = boundary_state(m, boundary);
 		if (state != NULL)
 			state->count = 1;
-		if (line_next(&after, &line) && !line_is_field(line, false))
+		if (slice_next_line(&after, &line) && !line_is_field(line, false))
 			m->missing_mime_headers = true;
 		*rest = scan;
 		return true;
@@ -754,7 +738,7 @@ check_next_field(struct message *m, struct slice rest)
 {
 	struct slice line;
 
-	if (line_next(&rest, &line) && !line_is_field(line, false))
+	if (slice_next_line(&rest, &line) && !line_is_field(line, false))
 		m->missing_mime_headers = true;
 }
 
@@ -773,7 +757,7 @@ multipart_parse(struct parser *parser, const struct job *job)
 			return;
 	}
 	reading_reset(parser, &r);
-	while (r.part != NULL && line_next(&rest, &line)) {
+	while (r.part != NULL && slice_next_line(&rest, &line)) {
 		enum boundary_match match = boundary_match(line, job->boundary);
 		bool closes = match == BOUNDARY_CLOSE;
 		struct boundary_state *state;

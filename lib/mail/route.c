@@ -7,13 +7,13 @@
 static struct slice
 first_address(struct message *m, const struct header_context *context, struct slice name)
 {
-	struct header_request request = {HEADER_NAMED, name, HEADER_FIRST | HEADER_ADDR};
+	struct header_request request;
 	struct header_values values;
 
-	if (name.len == 0 || header_list_find(&m->root->headers, name) == NULL ||
-	    header_get(m, &request, context, &values) != STATUS_OK || values.values.count == 0)
+	header_request_parse(arena_concat(m->arena, name, SLICE(":first:addr")), &request, NULL);
+	if (header_get(m, &request, context, &values) != STATUS_OK || values.values.count == 0)
 		return SLICE_NULL;
-	return header_scalar(m->arena, &request, &values);
+	return values.values.items[0];
 }
 
 /* Does any Received field stand above any field of that name? */
@@ -27,21 +27,18 @@ is_below_received(const struct header_list *headers, struct slice name)
 }
 
 static bool
-has_fetchmail(struct header_list *headers)
+has_fetchmail(const slice_vec *received)
 {
-	const struct header_name *received = header_list_find(headers, SLICE("received"));
-
-	for (size_t i = received == NULL ? 0 : received->first + 1; i != 0;
-	     i = headers->fields.items[i - 1].next)
-		if (slice_find(header_field_decoded(headers, i - 1), SLICE("(fetchmail"), 0) !=
-		    SLICE_NPOS)
+	for (size_t i = 0; i < received->count; i++)
+		if (slice_find(received->items[i], SLICE("(fetchmail"), 0) != SLICE_NPOS)
 			return true;
 	return false;
 }
 
 static struct slice
 find_envelope_sender(struct message *m, const struct route_config *config,
-                     const struct header_context *context, const struct relay_list *relays)
+                     const struct header_context *context, const struct relay_list *relays,
+                     const slice_vec *received)
 {
 	struct header_list *headers = &m->root->headers;
 	struct slice x_envelope = SLICE("x-envelope-from"), envelope = SLICE("envelope-sender"),
@@ -56,7 +53,7 @@ find_envelope_sender(struct message *m, const struct route_config *config,
 		return envelope_sender_find(&source);
 	}
 	source.x_sender = first_address(m, context, SLICE("X-Sender"));
-	source.has_fetchmail = source.x_sender.data != NULL && has_fetchmail(headers);
+	source.has_fetchmail = source.x_sender.data != NULL && has_fetchmail(received);
 	source.x_envelope_from = first_address(m, context, x_envelope);
 	source.envelope_sender = first_address(m, context, envelope);
 	source.return_path = first_address(m, context, return_path);
@@ -86,14 +83,15 @@ route_find(struct message *message, const struct route_config *config,
 
 	collect_received(message, &received);
 	for (size_t i = 0; i < config->originating_ip_header_count; i++) {
-		struct slice value = header_list_last(&message->root->headers,
-		                                      config->originating_ip_headers[i]);
+		struct slice value = header_list_first(&message->root->headers,
+		                                       config->originating_ip_headers[i]);
 
 		if (value.data != NULL)
 			(void)vec_push(message->arena, &originating, value);
 	}
 	status = relay_list_build(message->arena, &config->relay, received.items, received.count,
 	                          originating.items, originating.count, &route_r->relays);
-	route_r->envelope_sender = find_envelope_sender(message, config, header, &route_r->relays);
+	route_r->envelope_sender =
+		find_envelope_sender(message, config, header, &route_r->relays, &received);
 	return status;
 }

@@ -81,7 +81,8 @@ struct plugin {
 	/* Rules are final. */
 	void (*finish_end)(struct conf_reader *reader, void *settings);
 	/*
-	 * The message is parsed, its relays are not: texts of parts may be set.  false: not done,
+	 * The message is parsed, its relays are not: texts of parts may be set, headers
+	 * may not be looked up yet (they are kept, and some need the relays).  false: not done,
 	 * call again when scan->wait says so.
 	 */
 	bool (*message)(struct scan *scan);

@@ -170,6 +170,23 @@ struct slice slice_rtrim(struct slice s);
  * gives nothing.
  */
 bool slice_next(struct slice *rest, unsigned char sep, struct slice *piece);
+/* Cuts the next line, its LF included, off *rest; false at the end. */
+static inline bool
+slice_next_line(struct slice *rest, struct slice *line)
+{
+	const unsigned char *lf;
+	size_t len;
+
+	if (rest->len == 0)
+		return false;
+	lf = (const unsigned char *)memchr(rest->data, '\n', rest->len);
+	len = lf == NULL ? rest->len : (size_t)(lf - rest->data) + 1;
+	*line = slice_of(rest->data, len);
+	rest->data += len;
+	rest->len -= len;
+	return true;
+}
+
 /* Next run of non-space bytes; false at the end. */
 bool slice_next_word(struct slice *rest, struct slice *word);
 
