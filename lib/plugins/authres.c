@@ -6,6 +6,7 @@
  * linear.
  */
 #include "plugins/args.h"
+#include "plugins/pending.h"
 
 enum networks { NETWORKS_INTERNAL, NETWORKS_TRUSTED, NETWORKS_ALL };
 
@@ -65,29 +66,12 @@ parse_networks(struct conf_reader *reader, void *data, const struct directive *d
 	return CONF_OK;
 }
 
-static enum conf_result
-parse_words(struct conf_reader *reader, void *data, const struct directive *d, struct slice value)
-{
-	struct conf_table *table = (void *)((unsigned char *)data + d->offset);
-	struct slice word;
-
-	if (value.len == 0)
-		return CONF_MISSING;
-	while (slice_next_word(&value, &word)) {
-		struct slice lower = arena_dup_lower(reader->arena, word);
-
-		if (!conf_table_set(reader, table, lower, lower))
-			return CONF_FAILED;
-	}
-	return CONF_OK;
-}
-
 #define AT(field) offsetof(struct authres_settings, field)
 /* clang-format off */
 static const struct directive directives[] = {
-	{ "authres_ignored_authserv", NULL, CONF_CUSTOM, CONF_ADMIN, AT(ignored), NULL, parse_words },
+	{ "authres_ignored_authserv", NULL, CONF_CUSTOM, CONF_ADMIN, AT(ignored), NULL, plugin_parse_words },
 	{ "authres_networks", NULL, CONF_CUSTOM, CONF_ADMIN, 0, NULL, parse_networks },
-	{ "authres_trusted_authserv", NULL, CONF_CUSTOM, CONF_ADMIN, AT(trusted), NULL, parse_words },
+	{ "authres_trusted_authserv", NULL, CONF_CUSTOM, CONF_ADMIN, AT(trusted), NULL, plugin_parse_words },
 };
 /* clang-format on */
 

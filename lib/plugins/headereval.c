@@ -9,7 +9,7 @@
 #include "util/utf8.h"
 #include "plugins/headereval_date.h"
 #include "plugins/locales.h"
-#include "plugins/scan.h"
+#include "plugins/args.h"
 
 #define IP                                                                                         \
 	"(?:\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})"
@@ -157,26 +157,6 @@ is(struct scan *scan, enum pattern pattern, struct slice text)
 	return scan_pattern(scan, &plugin_headereval, pattern, text);
 }
 
-static struct slice
-arg(const struct eval_call *call, size_t index)
-{
-	return index < call->arg_count ? call->args[index] : SLICE("");
-}
-
-static double
-number(struct slice text)
-{
-	char buffer[64];
-	size_t n = text.len < sizeof(buffer) - 1 ? text.len : sizeof(buffer) - 1;
-	double plain;
-
-	if (slice_to_decimal(text, &plain))
-		return plain;
-	memcpy(buffer, text.data, n);
-	buffer[n] = '\0';
-	return strtod(buffer, NULL);
-}
-
 static bool
 is_undef(struct slice text)
 {
@@ -284,7 +264,7 @@ is_control(unsigned char c)
 static int
 illegal_chars(struct scan *scan, const struct eval_call *call)
 {
-	struct slice name = arg(call, 0), text;
+	struct slice name = eval_arg(call, 0), text;
 	size_t illegal = 0, exempt = 0, high = 0, controls = 0, first = 0;
 
 	if (!slice_ends(name, SLICE(":raw")))
@@ -306,8 +286,8 @@ illegal_chars(struct scan *scan, const struct eval_call *call)
 		return 0;
 	if (illegal > 0 && slice_ieq(name, SLICE("subject:raw")) && exempt == 1)
 		illegal--;
-	return (double)illegal / (double)text.len >= number(arg(call, 1)) &&
-	       (double)illegal >= number(arg(call, 2));
+	return (double)illegal / (double)text.len >= eval_number(call, 1) &&
+	       (double)illegal >= eval_number(call, 2);
 }
 
 static int
@@ -594,10 +574,10 @@ static int
 similar_recipients(struct scan *scan, const struct eval_call *call)
 {
 	const struct header_state *state = recipients(scan);
-	struct slice min = arg(call, 0), max = arg(call, 1);
+	struct slice min = eval_arg(call, 0), max = eval_arg(call, 1);
 
-	return state != NULL && (is_undef(min) || state->similar >= number(min)) &&
-	       (is_undef(max) || state->similar < number(max));
+	return state != NULL && (is_undef(min) || state->similar >= perl_number(min)) &&
+	       (is_undef(max) || state->similar < perl_number(max));
 }
 
 /* needle in text with word boundaries at both ends, case ignored */
@@ -670,9 +650,9 @@ to_in_subject(struct scan *scan, const struct eval_call *call)
 
 	if (to.len == 0)
 		return 0;
-	if (slice_eq(arg(call, 0), SLICE("address")))
+	if (slice_eq(eval_arg(call, 0), SLICE("address")))
 		return has_words(subject, to);
-	if (slice_eq(arg(call, 0), SLICE("user")))
+	if (slice_eq(eval_arg(call, 0), SLICE("user")))
 		return greets(subject, slice_sub(to, 0, slice_find_byte(to, '@', 0)));
 	return 0;
 }
@@ -773,7 +753,7 @@ static int
 header_count_range(struct scan *scan, const struct eval_call *call)
 {
 	struct header_list *headers = &scan->message->root->headers;
-	struct slice lower = arena_dup_lower(scan->arena, arg(call, 0));
+	struct slice lower = arena_dup_lower(scan->arena, eval_arg(call, 0));
 	const struct header_name *name = header_list_find(headers, lower);
 	struct hashmap distinct;
 
@@ -781,8 +761,8 @@ header_count_range(struct scan *scan, const struct eval_call *call)
 	for (size_t at = name == NULL ? 0 : name->first + 1; at != 0;
 	     at = headers->fields.items[at - 1].next)
 		(void)hashmap_put(&distinct, header_field_decoded(headers, at - 1), NULL);
-	return (double)distinct.count >= number(arg(call, 1)) &&
-	       (double)distinct.count <= number(arg(call, 2));
+	return (double)distinct.count >= eval_number(call, 1) &&
+	       (double)distinct.count <= eval_number(call, 2);
 }
 
 static int
@@ -815,24 +795,24 @@ static int
 shifted_date(struct scan *scan, const struct eval_call *call)
 {
 	const struct header_dates *d = dates(scan);
-	struct slice min = arg(call, 0), max = arg(call, 1);
+	struct slice min = eval_arg(call, 0), max = eval_arg(call, 1);
 
-	return d != NULL && (is_undef(min) || (double)d->difference_s >= 3600 * number(min)) &&
-	       (is_undef(max) || (double)d->difference_s < 3600 * number(max));
+	return d != NULL && (is_undef(min) || (double)d->difference_s >= 3600 * perl_number(min)) &&
+	       (is_undef(max) || (double)d->difference_s < 3600 * perl_number(max));
 }
 
 static int
 within_months(struct scan *scan, const struct eval_call *call)
 {
 	const struct header_dates *d = dates(scan);
-	struct slice min = arg(call, 0), max = arg(call, 1);
+	struct slice min = eval_arg(call, 0), max = eval_arg(call, 1);
 	double age;
 
 	if (d == NULL)
 		return 0;
 	age = (double)(scan->now_s - d->received_s);
-	return (min.len == 0 || is_undef(min) || age >= 31556952 * (number(min) / 12)) &&
-	       (max.len == 0 || is_undef(max) || age < 31556952 * (number(max) / 12));
+	return (min.len == 0 || is_undef(min) || age >= 31556952 * (perl_number(min) / 12)) &&
+	       (max.len == 0 || is_undef(max) || age < 31556952 * (perl_number(max) / 12));
 }
 
 static int

@@ -3,29 +3,7 @@
  */
 #include <stdlib.h>
 
-#include "plugins/scan.h"
-
-static struct slice
-arg(const struct eval_call *call, size_t index)
-{
-	return index < call->arg_count ? call->args[index] : SLICE_NULL;
-}
-
-/* As Perl reads a number: its longest numeric beginning, else 0. */
-static double
-number(struct slice text)
-{
-	char buffer[64];
-	size_t n = text.len < sizeof(buffer) - 1 ? text.len : sizeof(buffer) - 1;
-	double plain;
-
-	if (slice_to_decimal(text, &plain))
-		return plain;
-
-	memcpy(buffer, text.data == NULL ? (const unsigned char *)"" : text.data, n);
-	buffer[n] = '\0';
-	return strtod(buffer, NULL);
-}
+#include "plugins/args.h"
 
 /* "VALUE expr" such as "!= 0", "> 3"; false for anything the reference refuses. */
 static bool
@@ -42,7 +20,7 @@ compare(double value, struct slice expression)
 
 		if (!slice_starts(expression, op))
 			continue;
-		other = number(slice_trim(slice_from(expression, op.len)));
+		other = perl_number(slice_trim(slice_from(expression, op.len)));
 		switch (i) {
 		case 0:
 			return value <= other;
@@ -60,7 +38,7 @@ compare(double value, struct slice expression)
 	}
 	/* "+ 1", "- 1" and plain juxtaposition: only sums are Perl. */
 	if (expression.len > 1 && (expression.data[0] == '+' || expression.data[0] == '-'))
-		return value + number(expression) != 0;
+		return value + perl_number(expression) != 0;
 	return false;
 }
 
@@ -69,7 +47,7 @@ tag_balance(struct scan *scan, const struct eval_call *call)
 {
 	size_t count;
 	const struct html_result *const *html = scan_html(scan, &count);
-	struct slice tag = arg(call, 0);
+	struct slice tag = eval_arg(call, 0);
 
 	for (size_t i = 0; i < tag.len; i++)
 		if (!byte_is_alnum(tag.data[i]))
@@ -78,7 +56,7 @@ tag_balance(struct scan *scan, const struct eval_call *call)
 		long inside;
 
 		if (tag.len > 0 && html_result_inside(html[i], tag, &inside) &&
-		    compare((double)inside, arg(call, 1)))
+		    compare((double)inside, eval_arg(call, 1)))
 			return 1;
 	}
 	return 0;
@@ -93,8 +71,8 @@ image_only(struct scan *scan, const struct eval_call *call)
 
 	if (count == 0)
 		return 0;
-	min = number(arg(call, 0));
-	max = number(arg(call, 1));
+	min = eval_number(call, 0);
+	max = eval_number(call, 1);
 	for (size_t i = 0; i < count; i++) {
 		long inside;
 		double length;
@@ -116,8 +94,8 @@ image_ratio(struct scan *scan, const struct eval_call *call)
 
 	if (count == 0)
 		return 0;
-	min = number(arg(call, 0));
-	max = number(arg(call, 1));
+	min = eval_number(call, 0);
+	max = eval_number(call, 1);
 	for (size_t i = 0; i < count; i++) {
 		double ratio;
 
@@ -146,7 +124,7 @@ tag_exists(struct scan *scan, const struct eval_call *call)
 	long inside;
 
 	for (size_t i = 0; i < count; i++)
-		if (html_result_inside(html[i], arg(call, 0), &inside))
+		if (html_result_inside(html[i], eval_arg(call, 0), &inside))
 			return 1;
 	return 0;
 }
@@ -167,8 +145,8 @@ test(struct scan *scan, const struct eval_call *call)
 	double value;
 
 	for (size_t i = 0; i < count; i++)
-		if ((html_result_number(html[i], arg(call, 0), &value) && value != 0) ||
-		    list_is_set(html[i], arg(call, 0)))
+		if ((html_result_number(html[i], eval_arg(call, 0), &value) && value != 0) ||
+		    list_is_set(html[i], eval_arg(call, 0)))
 			return 1;
 	return 0;
 }
@@ -181,8 +159,8 @@ eval(struct scan *scan, const struct eval_call *call)
 	double value;
 
 	for (size_t i = 0; i < count; i++)
-		if (html_result_number(html[i], arg(call, 0), &value) &&
-		    compare(value, arg(call, 1)))
+		if (html_result_number(html[i], eval_arg(call, 0), &value) &&
+		    compare(value, eval_arg(call, 1)))
 			return 1;
 	return 0;
 }
@@ -214,7 +192,7 @@ match_texts(struct scan *scan, const struct eval_call *call, bool wanted)
 	const struct html_result *const *html = scan_html(scan, &count);
 
 	for (size_t i = 0; i < count; i++) {
-		const html_strings *list = html_result_list(html[i], arg(call, 0));
+		const html_strings *list = html_result_list(html[i], eval_arg(call, 0));
 
 		for (size_t k = 0; list != NULL && k < list->count; k++)
 			if (string_matches(scan, call->data, &list->items[k]) == wanted)
@@ -241,7 +219,7 @@ title_subject_ratio(struct scan *scan, const struct eval_call *call)
 	size_t count;
 	const struct html_result *const *html = scan_html(scan, &count);
 	struct slice subject = scan_header(scan, SLICE("Subject"));
-	double limit = number(arg(call, 0));
+	double limit = eval_number(call, 0);
 
 	if (subject.len == 0)
 		return 0;
@@ -263,14 +241,14 @@ range(struct scan *scan, const struct eval_call *call)
 	size_t count;
 	const struct html_result *const *html = scan_html(scan, &count);
 	double min, max, value;
-	bool no_max = call->arg_count < 3 || slice_eq(arg(call, 2), SLICE("inf"));
+	bool no_max = call->arg_count < 3 || slice_eq(eval_arg(call, 2), SLICE("inf"));
 
 	if (count == 0)
 		return 0;
-	min = number(arg(call, 1));
-	max = number(arg(call, 2));
+	min = eval_number(call, 1);
+	max = eval_number(call, 2);
 	for (size_t i = 0; i < count; i++)
-		if (html_result_number(html[i], arg(call, 0), &value) && value > min &&
+		if (html_result_number(html[i], eval_arg(call, 0), &value) && value > min &&
 		    (no_max || value <= max))
 			return 1;
 	return 0;

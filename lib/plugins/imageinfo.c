@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "plugins/scan.h"
+#include "plugins/args.h"
 
 enum image_type { IMAGE_GIF, IMAGE_PNG, IMAGE_JPEG, IMAGE_TYPES };
 
@@ -153,26 +153,6 @@ images(struct scan *scan)
 
 /* ---- evals ---- */
 
-static struct slice
-arg(const struct eval_call *call, size_t index)
-{
-	return index < call->arg_count ? call->args[index] : SLICE("");
-}
-
-static double
-number(struct slice text)
-{
-	char buffer[64];
-	size_t n = text.len < sizeof(buffer) - 1 ? text.len : sizeof(buffer) - 1;
-	double plain;
-
-	if (slice_to_decimal(text, &plain))
-		return plain;
-	memcpy(buffer, text.data, n);
-	buffer[n] = '\0';
-	return strtod(buffer, NULL);
-}
-
 static bool
 is_type(struct slice name, enum image_type type)
 {
@@ -188,9 +168,10 @@ is_known_type(struct slice name)
 static bool
 in_range(const struct eval_call *call, size_t min_index, double value)
 {
-	if (call->arg_count <= min_index || value < number(arg(call, min_index)))
+	if (call->arg_count <= min_index || value < eval_number(call, min_index))
 		return false;
-	return call->arg_count <= min_index + 1 || value <= number(arg(call, min_index + 1));
+	return call->arg_count <= min_index + 1 ||
+	       value <= perl_number(eval_arg(call, min_index + 1));
 }
 
 static int
@@ -200,9 +181,9 @@ image_count(struct scan *scan, const struct eval_call *call)
 	double count = 0;
 
 	for (int t = 0; state != NULL && t < IMAGE_TYPES; t++)
-		if (is_type(arg(call, 0), (enum image_type)t))
+		if (is_type(eval_arg(call, 0), (enum image_type)t))
 			count += (double)state->count[t];
-	return is_known_type(arg(call, 0)) && in_range(call, 1, count);
+	return is_known_type(eval_arg(call, 0)) && in_range(call, 1, count);
 }
 
 static double
@@ -221,8 +202,8 @@ pixel_coverage(struct scan *scan, const struct eval_call *call)
 {
 	const struct image_state *state = images(scan);
 
-	return state != NULL && is_known_type(arg(call, 0)) &&
-	       in_range(call, 1, area_of(state, arg(call, 0)));
+	return state != NULL && is_known_type(eval_arg(call, 0)) &&
+	       in_range(call, 1, area_of(state, eval_arg(call, 0)));
 }
 
 static int
@@ -236,11 +217,11 @@ image_to_text_ratio(struct scan *scan, const struct eval_call *call)
 		return 0;
 	for (size_t i = 0; i < call->line_count; i++)
 		text += call->lines[i].len;
-	area = area_of(state, arg(call, 0));
+	area = area_of(state, eval_arg(call, 0));
 	if (text == 0 || area <= 0)
 		return 0;
 	ratio = (double)text / area;
-	return in_range(call, 1, ratio) && ratio != number(arg(call, 2));
+	return in_range(call, 1, ratio) && ratio != eval_number(call, 2);
 }
 
 static int
@@ -251,8 +232,8 @@ image_size_exact(struct scan *scan, const struct eval_call *call)
 	for (size_t i = 0; state != NULL && call->arg_count >= 3 && i < state->images.count; i++) {
 		const struct image *image = &state->images.items[i];
 
-		if (is_type(arg(call, 0), image->type) && image->height == number(arg(call, 1)) &&
-		    image->width == number(arg(call, 2)))
+		if (is_type(eval_arg(call, 0), image->type) &&
+		    image->height == eval_number(call, 1) && image->width == eval_number(call, 2))
 			return 1;
 	}
 	return 0;
@@ -266,10 +247,10 @@ image_size_range(struct scan *scan, const struct eval_call *call)
 	for (size_t i = 0; state != NULL && call->arg_count >= 3 && i < state->images.count; i++) {
 		const struct image *image = &state->images.items[i];
 
-		if (is_type(arg(call, 0), image->type) && image->height >= number(arg(call, 1)) &&
-		    image->width >= number(arg(call, 2)) &&
-		    (call->arg_count < 4 || image->height <= number(arg(call, 3))) &&
-		    (call->arg_count < 5 || image->width <= number(arg(call, 4))))
+		if (is_type(eval_arg(call, 0), image->type) &&
+		    image->height >= eval_number(call, 1) && image->width >= eval_number(call, 2) &&
+		    (call->arg_count < 4 || image->height <= eval_number(call, 3)) &&
+		    (call->arg_count < 5 || image->width <= eval_number(call, 4)))
 			return 1;
 	}
 	return 0;
@@ -282,7 +263,7 @@ image_named(struct scan *scan, const struct eval_call *call)
 
 	for (size_t i = 0; state != NULL && call->arg_count > 0 && i < state->images.count; i++)
 		if (state->images.items[i].name.len > 0 &&
-		    slice_eq(state->images.items[i].name, arg(call, 0)))
+		    slice_eq(state->images.items[i].name, eval_arg(call, 0)))
 			return 1;
 	return 0;
 }

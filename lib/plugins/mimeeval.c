@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "plugins/locales.h"
-#include "plugins/scan.h"
+#include "plugins/args.h"
 
 enum { P_CAPS, P_ISO, P_ISO_GOOD, P_BASE64_LINE, P_ASCII_NAME, P_COUNT };
 
@@ -291,27 +291,6 @@ mime(struct scan *scan)
 
 /* ---- evals ---- */
 
-static struct slice
-arg(const struct eval_call *call, size_t index)
-{
-	return index < call->arg_count ? call->args[index] : SLICE("");
-}
-
-static double
-number(struct slice text)
-{
-	char buffer[64];
-	size_t n = text.len < sizeof(buffer) - 1 ? text.len : sizeof(buffer) - 1;
-	double plain;
-
-	if (slice_to_decimal(text, &plain))
-		return plain;
-
-	memcpy(buffer, text.data, n);
-	buffer[n] = '\0';
-	return strtod(buffer, NULL);
-}
-
 #define AT(field) offsetof(struct mime_state, field)
 /* clang-format off */
 static const struct {
@@ -372,14 +351,14 @@ check_for_mime(struct scan *scan, const struct eval_call *call)
 
 	if (m != NULL && offset != NULL)
 		return *(const double *)(const void *)((const char *)m + *offset) != 0;
-	return slice_eq(arg(call, 0), SLICE("mimepart_limit_exceeded")) &&
+	return slice_eq(eval_arg(call, 0), SLICE("mimepart_limit_exceeded")) &&
 	       scan->message->mimepart_limit_exceeded;
 }
 
 static int
 msg_parse_flags(struct scan *scan, const struct eval_call *call)
 {
-	return message_flag(scan->message, arg(call, 0));
+	return message_flag(scan->message, eval_arg(call, 0));
 }
 
 static int
@@ -408,7 +387,8 @@ abundant_unicode_ratio(struct scan *scan, const struct eval_call *call)
 {
 	const struct mime_state *m = mime(scan);
 
-	return m != NULL && is_ratio(arg(call, 0)) && m->text_unicode_ratio >= number(arg(call, 0));
+	return m != NULL && is_ratio(eval_arg(call, 0)) &&
+	       m->text_unicode_ratio >= eval_number(call, 0);
 }
 
 static int
@@ -416,7 +396,7 @@ qp_ratio(struct scan *scan, const struct eval_call *call)
 {
 	const struct mime_state *m = mime(scan);
 
-	return m != NULL && m->qp_ratio >= number(arg(call, 0));
+	return m != NULL && m->qp_ratio >= eval_number(call, 0);
 }
 
 static int
@@ -424,8 +404,8 @@ multipart_ratio(struct scan *scan, const struct eval_call *call)
 {
 	const struct mime_state *m = mime(scan);
 
-	return m != NULL && m->multipart_ratio >= number(arg(call, 0)) &&
-	       m->multipart_ratio < number(arg(call, 1));
+	return m != NULL && m->multipart_ratio >= eval_number(call, 0) &&
+	       m->multipart_ratio < eval_number(call, 1);
 }
 
 static bool
@@ -566,7 +546,7 @@ check_uppercase(struct scan *scan, const struct eval_call *call)
 {
 	double percent = uppercase(scan, call);
 
-	return percent > number(arg(call, 0)) && percent <= number(arg(call, 1));
+	return percent > eval_number(call, 0) && percent <= eval_number(call, 1);
 }
 
 static int
@@ -625,9 +605,9 @@ base64_length(struct scan *scan, const struct eval_call *call)
 			m->base64_length = longest_line(part->raw);
 	}
 	m->base64_length_done = true;
-	if (call->arg_count > 1 && m->base64_length > number(arg(call, 1)))
+	if (call->arg_count > 1 && m->base64_length > eval_number(call, 1))
 		return 0;
-	return m->base64_length >= number(arg(call, 0));
+	return m->base64_length >= eval_number(call, 0);
 }
 
 /* clang-format off */
