@@ -662,6 +662,8 @@ forget_chains(struct match_run *run)
 			run->scratch->head[w * 64 + (size_t)__builtin_ctzll(m)] = 0;
 }
 
+enum { LINKS_KEPT = 16384 }; /* what a larger message needed goes back */
+
 /* Chains into one sorted array in the message's arena. */
 static bool
 keep_candidates(struct match_run *run)
@@ -692,6 +694,11 @@ keep_candidates(struct match_run *run)
 			}
 		}
 	run->candidate_count = n;
+	if (scratch->link_size > LINKS_KEPT) {
+		free(scratch->links);
+		scratch->links = NULL;
+		scratch->link_size = scratch->link_count = 0;
+	}
 	return true;
 }
 

@@ -16,7 +16,7 @@
 #include "mail/date.h"
 #include "mail/decode.h"
 #include "mail/encoded_word.h"
-#include "mail/header.h"
+#include "mail/header_table.h"
 #include "mail/text.h"
 
 static int bad_rows;
@@ -246,6 +246,41 @@ test_message(void **state)
 	assert_int_equal(bad_rows, 0);
 }
 
+/* A field that is marked absent must be one that header_get finds nothing for. */
+static void
+test_header_table(void **state)
+{
+	static const char *const names[] = {"Subject", "subject:raw",  "X-None",    "To:addr",
+	                                    "ALL",     "x-none:first", "From:addr", "ToCc"};
+	struct message_options options = MESSAGE_OPTIONS_DEFAULT;
+	struct arena *arena = arena_create(0);
+	struct message *m = message_parse(arena, slice_from_cstr(sample), &options);
+	struct header_table table;
+	bool there[16] = {false};
+
+	(void)state;
+	header_table_init(&table, arena);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(header_table_add(&table, slice_from_cstr(names[i])), i);
+	assert_int_equal(header_table_add(&table, SLICE("ALL")), 4);
+	assert_int_equal(header_table_find(&table, SLICE("From:addr")), 6);
+	assert_int_equal(header_table_find(&table, SLICE("from:addr")), HEADER_NONE);
+	assert_int_equal(table.entries.items[4].field, HEADER_NONE);
+	assert_int_equal(table.entries.items[0].field, table.entries.items[1].field);
+	header_table_mark(&table, &m->root->headers, there);
+	for (unsigned i = 0; i < 8; i++) {
+		const struct header_entry *entry = &table.entries.items[i];
+		struct header_context context = {NULL};
+		struct header_values values;
+
+		if (entry->field == HEADER_NONE)
+			continue;
+		assert_int_equal(header_get(m, &entry->request, &context, &values), STATUS_OK);
+		assert_int_equal(there[entry->field], values.values.count > 0);
+	}
+	arena_destroy(&arena);
+}
+
 /* Any budget: no crash, and what is there stays consistent. */
 static void
 test_budget(void **state)
@@ -278,7 +313,7 @@ main(void)
 		cmocka_unit_test(test_decode),   cmocka_unit_test(test_encoded_words),
 		cmocka_unit_test(test_charsets), cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_dates),    cmocka_unit_test(test_message),
-		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_budget),   cmocka_unit_test(test_header_table),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -184,6 +185,60 @@ test_log_quote(void **state)
 	arena_destroy(&arena);
 }
 
+/* The quick ways beside the slow ones. */
+static void
+test_numbers(void **state)
+{
+	struct arena *arena = arena_create(0);
+	char text[64];
+	double value;
+
+	(void)state;
+	for (int n = -20000; n < 20000; n += 7) {
+		for (int digits = 0; digits <= 3; digits++) {
+			struct strbuf buf;
+
+			snprintf(text, sizeof(text), "%.*f", digits, n / 1000.0);
+			assert_true(slice_to_decimal(slice_from_cstr(text), &value));
+			assert_true(value == strtod(text, NULL));
+			strbuf_init(&buf, arena, 0);
+			strbuf_add_double(&buf, value);
+			strbuf_add_double(&buf, n / 7.0);
+			snprintf(text, sizeof(text), "%.15g%.15g", value, n / 7.0);
+			assert_true(slice_eq(strbuf_slice(&buf), slice_from_cstr(text)));
+		}
+	}
+	assert_true(slice_to_decimal(SLICE("123456789012.345"), &value));
+	assert_true(value == strtod("123456789012.345", NULL));
+	assert_false(slice_to_decimal(SLICE(""), &value));
+	assert_false(slice_to_decimal(SLICE("-"), &value));
+	assert_false(slice_to_decimal(SLICE("1."), &value));
+	assert_false(slice_to_decimal(SLICE(".5"), &value));
+	assert_false(slice_to_decimal(SLICE("1e5"), &value));
+	assert_false(slice_to_decimal(SLICE("1.2.3"), &value));
+	assert_false(slice_to_decimal(SLICE("1234567890123456"), &value));
+	arena_destroy(&arena);
+}
+
+/* Many false beginnings: behind so many the search goes on in another way. */
+static void
+test_find_far(void **state)
+{
+	unsigned char text[400];
+	struct slice s = slice_of(text, sizeof(text));
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	for (size_t at = 0; at + 2 <= sizeof(text); at += 13) {
+		text[at + 1] = 'b';
+		assert_int_equal(slice_find(s, SLICE("ab"), 0), at);
+		assert_int_equal(slice_ifind(s, SLICE("AB"), 0), at);
+		assert_int_equal(slice_find(s, SLICE("ab"), at + 1), SLICE_NPOS);
+		text[at + 1] = 'a';
+	}
+	assert_int_equal(slice_find(s, SLICE("ab"), 0), SLICE_NPOS);
+}
+
 int
 main(void)
 {
@@ -192,6 +247,7 @@ main(void)
 		cmocka_unit_test(test_slice_next), cmocka_unit_test(test_slice_to_u64),
 		cmocka_unit_test(test_arena),      cmocka_unit_test(test_strbuf),
 		cmocka_unit_test(test_hashmap),    cmocka_unit_test(test_log_quote),
+		cmocka_unit_test(test_numbers),    cmocka_unit_test(test_find_far),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
