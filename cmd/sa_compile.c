@@ -151,14 +151,14 @@ tell_without_effect(const struct program *p)
 }
 
 static struct filter *
-load(const struct program *p, bool lint, struct error *error)
+load(const struct program *p, bool lint, bool local, struct error *error)
 {
 	struct filter_options options = {
 		.rules_path = p->config_path,
 		.site_path = p->site_path,
 		.prefs_path = p->prefs_path,
 		.post_text = p->cf.len == 0 ? NULL : arena_cstr(p->arena, strbuf_slice(&p->cf)),
-		.local_tests_only = true,
+		.local_tests_only = local,
 		.lint = lint,
 		.no_learning = true,
 		.tables_only = !lint,
@@ -237,23 +237,51 @@ check_directory(const char *path)
 }
 
 static int
-write_tables(const struct program *p, const struct filter *filter, const char *path)
+write_tables(const struct program *p, const struct filter *const *filters, size_t count,
+             const char *path)
 {
 	struct error error = {""};
 	struct stat st = {0};
+	const struct plan *plan = filters[0]->plan;
 	size_t sets = 0, patterns = 0;
 
-	if (filter_save_tables(filter, path, &sets, &error) != STATUS_OK) {
+	if (filter_save_tables(filters, count, path, &sets, &error) != STATUS_OK) {
 		fprintf(stderr, "sa-compile: %s\n", error.text);
 		return CODE_FAILED;
 	}
-	for (size_t g = 0; g < filter->plan->groups.count; g++)
-		patterns += match_set_count(filter->plan->groups.items[g].set);
+	for (size_t g = 0; g < plan->groups.count; g++)
+		patterns += match_set_count(plan->groups.items[g].set);
 	(void)stat(path, &st);
 	if (!p->quiet)
 		printf("sa-compile: %zu patterns of %zu kinds of text compiled into %s, %lld KB\n",
 		       patterns, sets, path, (long long)st.st_size / 1024);
 	return CODE_OK;
+}
+
+/* With network tests other rules have a score, so some tables are others. */
+static int
+compile_all(const struct program *p, const char *path)
+{
+	struct error error = {""};
+	struct filter *filters[FILTER_TABLES_MAX] = {load(p, false, true, &error)};
+	size_t count = 1;
+	int code = CODE_OK;
+
+	if (filters[0] == NULL) {
+		fprintf(stderr, "sa-compile: %s\n", error.text);
+		return CODE_FAILED;
+	}
+	if (p->list) {
+		for (size_t g = 0; g < filters[0]->plan->groups.count; g++)
+			list_group(p, &filters[0]->plan->groups.items[g]);
+	} else {
+		filters[1] = load(p, false, false, &error);
+		count += filters[1] != NULL && !filters[1]->options.local_tests_only;
+		code = write_tables(p, (const struct filter *const *)filters, count, path);
+	}
+	filter_destroy(&filters[0]);
+	filter_destroy(&filters[1]);
+	return code;
 }
 
 static int
@@ -265,28 +293,20 @@ run(const struct program *p)
 			? paths_cache()
 			: (const char *)arena_printf(p->arena, "%s/tables", p->update_dir).data;
 	struct filter *filter;
+	unsigned errors;
 	int code = p->list ? CODE_OK : check_directory(path);
 
 	if (code != CODE_OK)
 		return code;
 	tell_without_effect(p);
-	filter = load(p, true, &error);
-	if (filter != NULL && filter->errors > 0) {
+	filter = load(p, true, true, &error);
+	errors = filter == NULL ? 0 : filter->errors;
+	filter_destroy(&filter);
+	if (errors > 0) {
 		fputs("sa-compile: not compiling; 'spamassassin --lint' check failed!\n", stderr);
 		return CODE_FAILED;
 	}
-	filter_destroy(&filter);
-	filter = load(p, false, &error);
-	if (filter == NULL) {
-		fprintf(stderr, "sa-compile: %s\n", error.text);
-		return CODE_FAILED;
-	}
-	for (size_t g = 0; g < filter->plan->groups.count && p->list; g++)
-		list_group(p, &filter->plan->groups.items[g]);
-	if (!p->list)
-		code = write_tables(p, filter, path);
-	filter_destroy(&filter);
-	return code;
+	return compile_all(p, path);
 }
 
 int

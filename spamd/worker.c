@@ -20,9 +20,8 @@
 enum {
 	SESSIONS_MAX = 4096,
 	FIXED_FDS = 1, /* the parent's pipe */
-	/* What a message that needed more than this took goes back to the host, so many ms later:
-	 * pages that go at once must be faulted in again by the next one, which costs more than the
-	 * scan. */
+	/* What messages took goes back to the host, so many ms later: pages that go at once must be
+	 * faulted in again by the next one, which costs more than the scan. */
 	TRIM_MS = 1000,
 	/* blocks below this stay with the process from message to message */
 	KEEP_BYTES = 64 * 1024 * 1024

@@ -84,22 +84,33 @@ make_directories(struct arena *arena, const char *path)
 	return true;
 }
 
+static bool
+add_sets(const struct plan *plan, struct blob_writer *writer, struct arena *arena, size_t *sets)
+{
+	*sets = 0;
+	for (size_t g = 0; g < plan->groups.count; g++) {
+		const struct match_set *set = plan->groups.items[g].set;
+
+		if (!match_set_save(set, writer, arena))
+			return false;
+		*sets += match_set_count(set) > 0;
+	}
+	return true;
+}
+
 enum status
-cache_save(const struct cache *cache, const struct plan *plan, const char *path, size_t *sets_r,
+cache_save(const struct cache_source *sources, size_t count, const char *path, size_t *sets_r,
            struct error *error)
 {
 	struct arena *arena = arena_create(0);
 	struct blob_writer *writer = arena == NULL ? NULL : blob_writer_create(arena);
-	bool ok = writer != NULL && regex_memory_save(cache->regexes, writer);
+	bool ok = writer != NULL;
 	enum status status = STATUS_LIMIT;
+	size_t sets = 0;
 
-	*sets_r = 0;
-	for (size_t g = 0; g < plan->groups.count && ok; g++) {
-		const struct match_set *set = plan->groups.items[g].set;
-
-		ok = match_set_save(set, writer, arena);
-		*sets_r += match_set_count(set) > 0;
-	}
+	for (size_t i = 0; i < count && ok; i++)
+		ok = regex_memory_save(sources[i].cache->regexes, writer) &&
+		     add_sets(sources[i].plan, writer, arena, i == 0 ? sets_r : &sets);
 	if (!ok)
 		(void)error_set(error, STATUS_LIMIT, "no memory for the table cache");
 	else if (!make_directories(arena, path))

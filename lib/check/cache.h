@@ -27,11 +27,16 @@ struct cache {
 struct cache *cache_open(struct arena *arena, const char *path, const struct log *log);
 /* Tells match sets where their tables are, before they are built; then says how many have some. */
 void cache_use(const struct cache *cache, struct plan *plan);
+struct cache_source {
+	const struct cache *cache;
+	const struct plan *plan; /* tables built, not lazily */
+};
+
 /*
- * Writes what `plan` (tables built, not lazily) and the patterns it came from make; directories of
- * path are made.  *bytes_r and *count_r: what was written.
+ * Writes what these plans and the patterns they came from make (with and without network tests,
+ * other rules have scores); directories of path are made.  *sets_r: of the first.
  */
-enum status cache_save(const struct cache *cache, const struct plan *plan, const char *path,
+enum status cache_save(const struct cache_source *sources, size_t count, const char *path,
                        size_t *sets_r, struct error *error) WARN_UNUSED;
 
 #endif

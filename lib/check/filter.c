@@ -216,10 +216,15 @@ no_memory:
 }
 
 enum status
-filter_save_tables(const struct filter *filter, const char *path, size_t *sets_r,
-                   struct error *error)
+filter_save_tables(const struct filter *const *filters, size_t count, const char *path,
+                   size_t *sets_r, struct error *error)
 {
-	return cache_save(filter->cache, filter->plan, path, sets_r, error);
+	struct cache_source sources[FILTER_TABLES_MAX];
+
+	count = count < FILTER_TABLES_MAX ? count : FILTER_TABLES_MAX;
+	for (size_t i = 0; i < count; i++)
+		sources[i] = (struct cache_source){filters[i]->cache, filters[i]->plan};
+	return cache_save(sources, count, path, sets_r, error);
 }
 
 void

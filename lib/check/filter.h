@@ -51,9 +51,11 @@ struct filter {
  * lines are left out, as in the reference.  NULL with error set: no rules at all, or no memory.
  */
 struct filter *filter_create(const struct filter_options *options, struct error *error);
-/* Writes the table cache of a filter made with tables_only; see cache.h. */
-enum status filter_save_tables(const struct filter *filter, const char *path, size_t *sets_r,
-                               struct error *error) WARN_UNUSED;
+enum { FILTER_TABLES_MAX = 2 };
+
+/* Writes the table cache of filters made with tables_only; see cache.h. */
+enum status filter_save_tables(const struct filter *const *filters, size_t count, const char *path,
+                               size_t *sets_r, struct error *error) WARN_UNUSED;
 void filter_destroy(struct filter **filter);
 
 #endif
