@@ -322,16 +322,42 @@ name_clean(struct arena *arena, struct slice phrase)
 	return word;
 }
 
+struct parsed_addresses {
+	bool done;
+	unsigned parser;
+	address_vec list;
+};
+
+/* Rules ask for From:addr, From:name, From:addr:host...: one field is parsed once. */
+static address_vec
+field_addresses(struct message *m, struct slice text, unsigned parser)
+{
+	struct hashmap_entry *entry;
+	struct parsed_addresses *parsed;
+	address_vec list = {0};
+
+	if (m->addresses.arena == NULL)
+		hashmap_init(&m->addresses, m->arena);
+	entry = hashmap_put(&m->addresses, text, NULL);
+	if (entry != NULL && entry->value == NULL)
+		entry->value = arena_new(m->arena, struct parsed_addresses);
+	parsed = entry == NULL ? NULL : entry->value;
+	if (parsed != NULL && parsed->done && parsed->parser == parser)
+		return parsed->list;
+	(void)!address_parse(m->arena, text, (enum address_parser)parser, &list);
+	if (parsed != NULL)
+		*parsed = (struct parsed_addresses){true, parser, list};
+	return list;
+}
+
 static void
 values_addresses(struct message *m, unsigned bits, unsigned parser, slice_vec *values)
 {
 	slice_vec found = {0};
 
 	for (size_t i = 0; i < values->count; i++) {
-		address_vec addresses;
+		address_vec addresses = field_addresses(m, values->items[i], parser);
 
-		(void)!address_parse(m->arena, values->items[i], (enum address_parser)parser,
-		                     &addresses);
 		for (size_t a = 0; a < addresses.count; a++) {
 			const struct address *address = &addresses.items[a];
 

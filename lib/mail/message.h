@@ -114,6 +114,7 @@ struct message {
 	struct hashmap boundary_index;
 	struct part *root;
 	size_t part_count;
+	struct hashmap addresses;  /* of header.c: what fields parse to */
 	struct message_text *text; /* of text.h */
 };
 

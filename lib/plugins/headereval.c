@@ -145,6 +145,7 @@ static const char *const patterns[P_COUNT] = {
 enum { SORTED_COUNT = 7, SIMILAR_COUNT = 5, RECIPIENTS_MAX = 256, GMAIL_TOKEN_MIN = 60 };
 
 struct header_state {
+	struct slice received; /* all of them, squeezed; data NULL: not yet */
 	bool hotmail_done, hotmail_forged, hotmail_missing;
 	bool recipients_done, sorted;
 	double similar;
@@ -183,7 +184,13 @@ squeeze(struct scan *scan, struct slice text)
 static struct slice
 received(struct scan *scan)
 {
-	return squeeze(scan, scan_header(scan, SLICE("Received")));
+	struct header_state *state = scan_state(scan, &plugin_headereval);
+
+	if (state == NULL)
+		return SLICE("");
+	if (state->received.data == NULL)
+		state->received = squeeze(scan, scan_header(scan, SLICE("Received")));
+	return state->received;
 }
 
 /* ---- gateways ---- */

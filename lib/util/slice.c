@@ -3,6 +3,8 @@
  */
 #include "util/slice.h"
 
+#include <stdint.h>
+
 int
 byte_hex_value(unsigned char c)
 {
@@ -130,28 +132,45 @@ slice_ifind(struct slice s, struct slice needle, size_t from)
 	return SLICE_NPOS;
 }
 
-static bool
-set_has(const char *set, unsigned char c)
+struct byte_bits {
+	uint64_t words[4];
+};
+
+static struct byte_bits
+bits_of(const char *set)
 {
-	return c != '\0' && strchr(set, c) != NULL;
+	struct byte_bits bits = {{0}};
+
+	for (; *set != '\0'; set++) {
+		unsigned char c = (unsigned char)*set;
+
+		bits.words[c / 64] |= (uint64_t)1 << (c % 64);
+	}
+	return bits;
+}
+
+/* First byte that is in the set, or is not. */
+static size_t
+find_member(struct slice s, const char *set, size_t from, bool member)
+{
+	const struct byte_bits bits = bits_of(set);
+
+	for (size_t i = from; i < s.len; i++)
+		if ((bits.words[s.data[i] / 64] >> (s.data[i] % 64) & 1) == member)
+			return i;
+	return SLICE_NPOS;
 }
 
 size_t
 slice_find_any(struct slice s, const char *set, size_t from)
 {
-	for (size_t i = from; i < s.len; i++)
-		if (set_has(set, s.data[i]))
-			return i;
-	return SLICE_NPOS;
+	return find_member(s, set, from, true);
 }
 
 size_t
 slice_span(struct slice s, const char *set, size_t from)
 {
-	for (size_t i = from; i < s.len; i++)
-		if (!set_has(set, s.data[i]))
-			return i;
-	return SLICE_NPOS;
+	return find_member(s, set, from, false);
 }
 
 struct slice
