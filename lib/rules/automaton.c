@@ -362,7 +362,17 @@ automaton_save(const struct automaton *a, struct blob_out *out)
 	                              .has_lines = a->has_lines};
 	uint64_t at = blob_out_add(out, NULL, 1, sizeof(file));
 
-	file.steps_at = blob_out_add(out, a->steps, a->count, sizeof(*a->steps));
+	file.steps_at = blob_out_add(out, NULL, a->count, sizeof(*a->steps));
+	for (uint32_t i = 0; i < a->count; i++) {
+		struct step step;
+
+		/* What lies between the fields, too: equal rules make equal files. */
+		memset(&step, 0, sizeof(step));
+		step.op = a->steps[i].op;
+		step.cls = a->steps[i].cls;
+		step.to = a->steps[i].to;
+		blob_out_set(out, file.steps_at + i * sizeof(step), &step, sizeof(step));
+	}
 	file.classes_at = blob_out_add(out, a->classes, a->class_count, sizeof(*a->classes));
 	memcpy(file.map, a->map, sizeof(file.map));
 	memcpy(file.sample, a->sample, sizeof(file.sample));

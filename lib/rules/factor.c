@@ -81,7 +81,7 @@ static const char *const common_text[4] = {
 	"border=\"0\" cellspacing=\"0\" cellpadding=\"0\" align=\"center\">\n<tr>\n<td><font "
 	"face=\"Arial\" size=\"2\" color=\"#000000\"><a href=\"http://www.example.com/index.html\">"
 	"<img src=\"http://www.example.com/a.gif\" width=\"1\" height=\"1\" "
-        "border=\"0\"></a></font>"
+	"border=\"0\"></a></font>"
 	"</td></tr></table>\n<p><br><b>&nbsp;</b></p>\n<div style=\"\"><span></span></div>\n</body>"
 	"</html>\n the and you your for this from ",
 	"[ ip=10.1.2.3 rdns=mail.example.com helo=mail.example.com by=mx.example.org ident= "
@@ -91,7 +91,7 @@ static const char *const common_text[4] = {
 	"From: User <user@example.com>\nTo: user@example.org\nCc: \nSubject: Re: \nDate: \n"
 	"Reply-To: \nSender: \nReturn-Path: <\nDelivered-To: \nMIME-Version: 1.0\nContent-Type: "
 	"text/plain; charset=\"us-ascii\"\nContent-Transfer-Encoding: 7bit\nX-Mailer: \nList-Id: "
-        "<\n"
+	"<\n"
 	"In-Reply-To: <\nReferences: <\nPrecedence: bulk\n",
 	"http://www.example.com/index.html https://example.com/ mailto:user@example.com",
 };
@@ -524,6 +524,18 @@ key_view(const struct factor_classes *classes, const struct factor *q, struct ke
 	}
 }
 
+/* The longest of the cheapest, the first of these. */
+static inline void
+consider(struct factor_window *best, float *best_cost, int at, int len, long keys, float p)
+{
+	float cost = p + (float)keys * 1e-7F;
+
+	if (keys > KEY_CAP || cost > *best_cost || (cost == *best_cost && len <= best->len))
+		return;
+	*best_cost = cost;
+	*best = (struct factor_window){at, len, keys, p};
+}
+
 struct factor_window
 factor_window(const struct factor_classes *classes, const struct factor *q)
 {
@@ -534,23 +546,18 @@ factor_window(const struct factor_classes *classes, const struct factor *q)
 	if (q->n == 0)
 		return best;
 	key_view(classes, q, &view);
-	for (int len = 4; len >= 2; len--)
-		for (int k = view.lo; k + len <= view.hi; k++) {
-			const int *count = &view.count[k + 1];
-			const float *p = &view.p[k + 1];
-			long keys = (long)count[0] * count[1];
-			float prob = p[0] * p[1], cost;
+	for (int k = view.lo; k + 2 <= view.hi; k++) {
+		const int *count = &view.count[k + 1];
+		const float *p = &view.p[k + 1];
+		long keys = count[0];
+		float prob = p[0];
 
-			for (int j = 2; j < len; j++) {
-				keys *= count[j];
-				prob *= p[j];
-			}
-			cost = prob + (float)keys * 1e-7F;
-			if (keys > KEY_CAP || cost >= best_cost)
-				continue;
-			best_cost = cost;
-			best = (struct factor_window){k, len, keys, prob};
+		for (int j = 1; j < 4 && k + j < view.hi && keys <= KEY_CAP; j++) {
+			keys *= count[j];
+			prob *= p[j];
+			consider(&best, &best_cost, k, j + 1, keys, prob);
 		}
+	}
 	return best;
 }
 

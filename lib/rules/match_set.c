@@ -235,6 +235,19 @@ struct set_file {
 	uint64_t table_at;
 };
 
+/* Field by field: what lies between them stays zero, so that equal rules make equal files. */
+static void
+copy_need(struct match_need *out, const struct match_need *need)
+{
+	out->kind = need->kind;
+	out->count_class = need->count_class;
+	out->run_class = need->run_class;
+	out->min_len = need->min_len;
+	out->max_len = need->max_len;
+	out->run_len = need->run_len;
+	out->run_times = need->run_times;
+}
+
 static bool
 save_table(const struct match_set *set, int which, struct blob_writer *writer, struct arena *arena)
 {
@@ -245,7 +258,7 @@ save_table(const struct match_set *set, int which, struct blob_writer *writer, s
 	if (needs == NULL || set->table[which] == NULL)
 		return false;
 	for (size_t i = 0; i < set->rules.count; i++)
-		needs[i] = set->rules.items[i].need[which];
+		copy_need(&needs[i], &set->rules.items[i].need[which]);
 	blob_out_init(&out, arena);
 	(void)blob_out_add(&out, NULL, 1, sizeof(file));
 	file.needs_at = blob_out_add(&out, needs, set->rules.count, sizeof(*needs));

@@ -70,6 +70,9 @@ def _():
     assert os.listdir(DIRECTORY) == ["tables"]
     with open(TABLES, "rb") as f:
         GOOD = f.read()
+    compile_tables("--quiet")
+    with open(TABLES, "rb") as f:
+        assert f.read() == GOOD, "equal rules make equal files"
     verdict, lines = scan(TABLES)
     assert verdict == WITHOUT
     sets = re.search(r"(\d+) of (\d+) sets of rules, (\d+) patterns known$", lines[0])
