@@ -4,21 +4,24 @@
 #include "spamd/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024 };
+enum { BACKLOG = 1024, OPEN_TRIES = 10, INHERITED_FIRST = 3 };
 
 struct opener {
 	struct arena *arena;
 	const struct spamd_options *options;
+	const struct log *log;
 	struct listener_set *set;
 	struct error *error;
 };
@@ -47,10 +50,10 @@ make_room(struct opener *o, const struct sockaddr_un *addr)
 		                       : error_set(o->error, STATUS_IO, "%s: %s", addr->sun_path,
 		                                   strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
-		return error_set(o->error, STATUS_IO,
-		                 "%s exists but is no socket: choose another path", addr->sun_path);
+		return error_set(o->error, STATUS_IO, "file %s exists but is no socket, exiting",
+		                 addr->sun_path);
 	if (is_alive(addr))
-		return error_set(o->error, STATUS_IO, "%s: another server is listening there",
+		return error_set(o->error, STATUS_AGAIN, "already running on %s, exiting",
 		                 addr->sun_path);
 	if (unlink(addr->sun_path) != 0)
 		return error_set(o->error, STATUS_IO, "cannot remove stale socket %s: %s",
@@ -135,10 +138,10 @@ open_unix(struct opener *o, struct slice path)
 /* ---- TCP ---- */
 
 static enum status
-open_address(struct opener *o, const struct addrinfo *ai)
+open_address(struct opener *o, const struct addrinfo *ai, bool tls)
 {
 	char host[NI_MAXHOST], port[NI_MAXSERV];
-	struct listener listener = {0};
+	struct listener listener = {.is_tls = tls};
 	int one = 1;
 
 	listener.fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -163,8 +166,8 @@ open_address(struct opener *o, const struct addrinfo *ai)
 			                port, strerror(saved));
 			return STATUS_NONE;
 		}
-		return error_set(o->error, STATUS_IO, "cannot listen on [%s]:%s: %s", host, port,
-		                 strerror(saved));
+		return error_set(o->error, saved == EADDRINUSE ? STATUS_AGAIN : STATUS_IO,
+		                 "cannot listen on [%s]:%s: %s", host, port, strerror(saved));
 	}
 	listener.name = arena_printf(o->arena, "[%s]:%s", host, port);
 	listener.port = (unsigned)strtoul(port, NULL, 10);
@@ -172,7 +175,7 @@ open_address(struct opener *o, const struct addrinfo *ai)
 }
 
 static enum status
-open_host(struct opener *o, const char *host, const char *port)
+open_host(struct opener *o, const char *host, const char *port, bool tls)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list, *ai;
 	enum status status = STATUS_OK;
@@ -188,7 +191,7 @@ open_host(struct opener *o, const char *host, const char *port)
 		                 host == NULL ? "*" : host, port, gai_strerror(rc));
 	for (ai = list; ai != NULL && (status == STATUS_OK || status == STATUS_NONE);
 	     ai = ai->ai_next) {
-		status = open_address(o, ai);
+		status = open_address(o, ai, tls);
 		opened += status == STATUS_OK;
 	}
 	freeaddrinfo(list);
@@ -197,59 +200,161 @@ open_host(struct opener *o, const char *host, const char *port)
 	return status;
 }
 
-/* [host|*][:port], [v6]:port, or a bare IPv6 address. */
+/* Both loopback addresses, whatever the host's tables say; one of them is enough. */
+static enum status
+open_loopback(struct opener *o, const char *port, bool tls)
+{
+	enum status six = STATUS_NONE, four = STATUS_NONE;
+
+	if (!o->options->ipv4_only)
+		six = open_host(o, "::1", port, tls);
+	if ((six == STATUS_OK || six == STATUS_NONE || six == STATUS_IO) && !o->options->ipv6_only)
+		four = open_host(o, "127.0.0.1", port, tls);
+	if (six == STATUS_OK || four == STATUS_OK)
+		return six == STATUS_AGAIN || four == STATUS_AGAIN ? STATUS_AGAIN : STATUS_OK;
+	return four != STATUS_NONE ? four : six;
+}
+
+/* Cuts [host|*][:port], [v6]:port, or a bare IPv6 address; port_r is left when there is none. */
+static enum status
+split_spec(struct opener *o, struct slice spec, struct slice *host_r, struct slice *port_r)
+{
+	size_t colon = slice_rfind_byte(spec, ':'), close;
+
+	*host_r = spec;
+	if (slice_starts(spec, SLICE("["))) {
+		close = slice_find_byte(spec, ']', 0);
+		if (close == SLICE_NPOS || (close + 1 < spec.len && spec.data[close + 1] != ':'))
+			return error_set(o->error, STATUS_BAD,
+			                 "Invalid socket specification syntax: %.*s",
+			                 SLICE_FMT(spec));
+		*host_r = slice_sub(spec, 1, close - 1);
+		if (close + 2 < spec.len)
+			*port_r = slice_from(spec, close + 2);
+	} else if (colon != SLICE_NPOS && slice_find_byte(spec, ':', 0) == colon) {
+		*host_r = slice_sub(spec, 0, colon);
+		if (colon + 1 < spec.len)
+			*port_r = slice_from(spec, colon + 1);
+	}
+	return STATUS_OK;
+}
+
+static enum status
+open_inet(struct opener *o, struct slice spec, bool tls)
+{
+	struct slice host, port = tls ? o->options->ssl_port : SLICE("");
+	char *host_text, *port_text;
+	enum status status;
+
+	if (port.len == 0)
+		port = o->options->port.len > 0 ? o->options->port : SLICE("783");
+	status = split_spec(o, spec, &host, &port);
+	if (status != STATUS_OK)
+		return status;
+	host_text = host.len == 0 || slice_eq(host, SLICE("*")) ? NULL : arena_cstr(o->arena, host);
+	port_text = arena_cstr(o->arena, port);
+	if (port_text == NULL)
+		return STATUS_LIMIT;
+	if (slice_ieq(host, SLICE("localhost")))
+		return open_loopback(o, port_text, tls);
+	return open_host(o, host_text, port_text, tls);
+}
+
+static enum status
+open_once(struct opener *o, struct slice spec)
+{
+	bool tls = slice_istarts(spec, SLICE("ssl:"));
+
+	if (tls)
+		spec = slice_from(spec, 4);
+	if (slice_starts(spec, SLICE("/")))
+		return open_unix(o, spec);
+	return open_inet(o, spec, tls || o->options->ssl);
+}
+
+/* A server that is just ending may still hold the address: as the reference, wait for it. */
 static enum status
 open_spec(struct opener *o, struct slice spec)
 {
-	struct slice host = spec, port = o->options->port;
-	char *host_text, *port_text;
+	size_t had = o->set->items.count;
+	enum status status = STATUS_OK;
 
-	if (spec.data[0] == '/')
-		return open_unix(o, spec);
-	if (slice_istarts(spec, SLICE("ssl:")))
-		return error_set(o->error, STATUS_BAD, "TLS listeners are not there yet: %.*s",
-		                 SLICE_FMT(spec));
-	if (spec.data[0] == '[') {
-		size_t close = slice_find_byte(spec, ']', 0);
-
-		if (close == SLICE_NPOS)
-			return error_set(o->error, STATUS_BAD, "missing ] in %.*s",
-			                 SLICE_FMT(spec));
-		host = slice_sub(spec, 1, close - 1);
-		if (close + 1 < spec.len && spec.data[close + 1] == ':')
-			port = slice_from(spec, close + 2);
-	} else {
-		size_t colon = slice_rfind_byte(spec, ':');
-
-		if (colon != SLICE_NPOS && slice_find_byte(spec, ':', 0) == colon) {
-			host = slice_sub(spec, 0, colon);
-			port = slice_from(spec, colon + 1);
+	for (unsigned try = 1; try <= OPEN_TRIES; try++) {
+		status = open_once(o, spec);
+		if (status != STATUS_AGAIN)
+			return status;
+		while (o->set->items.count > had)
+			close(o->set->items.items[--o->set->items.count].fd);
+		if (try < OPEN_TRIES) {
+			log_warn(o->log, NULL, "server socket setup failed, retry %u: spamd: %s",
+			         try, o->error->text);
+			sleep(1);
 		}
 	}
-	if (port.len == 0)
-		port = o->options->port;
-	host_text = host.len == 0 || slice_eq(host, SLICE("*")) ? NULL : arena_cstr(o->arena, host);
-	port_text = arena_cstr(o->arena, port);
-	return port_text == NULL ? STATUS_LIMIT : open_host(o, host_text, port_text);
+	return STATUS_IO;
+}
+
+/* ---- sockets that systemd opened ---- */
+
+static enum status
+adopt(struct opener *o, int fd)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+	struct listener listener = {.fd = fd, .is_tls = o->options->ssl};
+
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) != 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+		return error_set(o->error, STATUS_IO, "inherited socket %d: %s", fd,
+		                 strerror(errno));
+	listener.is_unix = addr.ss_family == AF_UNIX;
+	if (listener.is_unix) {
+		/* device and inode stay 0: the path is systemd's to remove */
+		listener.is_tls = false;
+		listener.name = arena_printf(o->arena, "%s%c",
+		                             ((struct sockaddr_un *)&addr)->sun_path, '\0');
+		if (listener.name.len > 0)
+			listener.name.len--;
+	} else {
+		if (getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), port,
+		                sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+			return error_set(o->error, STATUS_BAD,
+			                 "inherited socket %d is no listening socket", fd);
+		listener.name = arena_printf(o->arena, "[%s]:%s", host, port);
+		listener.port = (unsigned)strtoul(port, NULL, 10);
+	}
+	return vec_push(o->arena, &o->set->items, listener) == NULL ? STATUS_LIMIT : STATUS_OK;
 }
 
 enum status
-listener_open_all(struct arena *arena, const struct spamd_options *options,
-                  struct listener_set *set_r, struct error *error)
+listener_open_all(struct arena *arena, const struct spamd_options *options, const struct log *log,
+                  unsigned inherited, struct listener_set *set_r, struct error *error)
 {
-	struct opener opener = {arena, options, set_r, error};
+	struct opener opener = {arena, options, log, set_r, error};
 	enum status status = STATUS_OK;
 
 	*set_r = (struct listener_set){0};
+	for (unsigned i = 0; i < inherited && status == STATUS_OK; i++)
+		status = adopt(&opener, INHERITED_FIRST + (int)i);
 	for (size_t i = 0; i < options->listen.count && status == STATUS_OK; i++)
 		status = open_spec(&opener, options->listen.items[i]);
 	if (status == STATUS_OK && options->socket_path.len > 0)
-		status = open_unix(&opener, options->socket_path);
-	if (status == STATUS_OK && options->listen.count == 0 && options->socket_path.len == 0)
+		status = open_spec(&opener, options->socket_path);
+	if (status == STATUS_OK && set_r->items.count == 0)
 		status = open_spec(&opener, SLICE("localhost"));
 	if (status != STATUS_OK)
 		listener_close_all(set_r, true);
 	return status;
+}
+
+bool
+listener_any_tls(const struct listener_set *set)
+{
+	for (size_t i = 0; i < set->items.count; i++)
+		if (set->items.items[i].is_tls)
+			return true;
+	return false;
 }
 
 void

@@ -11,10 +11,12 @@
 #include <sys/types.h>
 
 #include "spamd/options.h"
+#include "util/log.h"
 
 struct listener {
 	int fd;
 	bool is_unix;
+	bool is_tls;
 	struct slice name; /* "[127.0.0.1]:783" or the path */
 	unsigned port;
 	dev_t device; /* of a Unix socket: unlinked at exit only if it is still ours */
@@ -25,8 +27,11 @@ struct listener_set {
 	VEC(struct listener) items;
 };
 
+/* inherited: so many sockets, from descriptor 3 on, were opened by who started us (systemd). */
 enum status listener_open_all(struct arena *arena, const struct spamd_options *options,
-                              struct listener_set *set_r, struct error *error) WARN_UNUSED;
+                              const struct log *log, unsigned inherited, struct listener_set *set_r,
+                              struct error *error) WARN_UNUSED;
+bool listener_any_tls(const struct listener_set *set);
 void listener_close_all(struct listener_set *set, bool unlink_paths);
 
 #endif

@@ -37,6 +37,7 @@ struct server {
 	struct filter *filter;
 	struct match_scratch *match; /* warm, for the workers to come */
 	struct listener_set listeners;
+	struct tls_server *tls; /* NULL: no listener wants it */
 	struct netset allowed;
 	struct worker_slot *slots; /* shared memory */
 	size_t slot_count;
@@ -118,6 +119,36 @@ load_filter(struct server *server, struct error *error)
 	server->match = warm_scratch(server->filter);
 	load_user_database(server);
 	(void)malloc_trim(0); /* what building took */
+	return STATUS_OK;
+}
+
+/* Keys are read while the parent still may. */
+static enum status
+load_tls(struct server *server, struct error *error)
+{
+	const struct spamd_options *o = &server->options;
+	const char *site = o->site_path != NULL ? o->site_path : paths_find_site();
+	struct tls_server_options options = {.key = o->server_key,
+	                                     .cert = o->server_cert,
+	                                     .ca_file = o->ssl_ca_file,
+	                                     .ca_path = o->ssl_ca_path,
+	                                     .verify = o->ssl_verify};
+	char key[4096], cert[4096];
+	struct tls_server *tls;
+
+	if (!listener_any_tls(&server->listeners))
+		return STATUS_OK;
+	snprintf(key, sizeof(key), "%s/certs/server-key.pem", site == NULL ? "" : site);
+	snprintf(cert, sizeof(cert), "%s/certs/server-cert.pem", site == NULL ? "" : site);
+	if (options.key == NULL)
+		options.key = key;
+	if (options.cert == NULL)
+		options.cert = cert;
+	tls = tls_server_create(&options, error);
+	if (tls == NULL)
+		return STATUS_BAD;
+	tls_server_destroy(&server->tls);
+	server->tls = tls;
 	return STATUS_OK;
 }
 
@@ -230,9 +261,12 @@ log_started(const struct server *server)
 	for (size_t i = 0; i < server->listeners.items.count; i++) {
 		const struct listener *l = &server->listeners.items.items[i];
 
-		text = arena_printf(
-			server->arena, "%.*s%s%s%.*s", SLICE_FMT(text), i == 0 ? "" : ", ",
-			l->is_unix ? "UNIX domain socket " : "IO::Socket::IP ", SLICE_FMT(l->name));
+		text = arena_printf(server->arena, "%.*s%s%s%.*s", SLICE_FMT(text),
+		                    i == 0 ? "" : ", ",
+		                    l->is_unix  ? "UNIX domain socket "
+		                    : l->is_tls ? "IO::Socket::SSL "
+		                                : "IO::Socket::IP ",
+		                    SLICE_FMT(l->name));
 	}
 	log_info(server->log, "spamd", "server started on %.*s (running version %s)",
 	         SLICE_FMT(text), CONF_SA_VERSION_TEXT);
@@ -250,6 +284,7 @@ run_worker(struct server *server, struct worker_slot *slot)
 		.match = server->match,
 		.log = server->log,
 		.listeners = &server->listeners,
+		.tls = server->tls,
 		.allowed = &server->allowed,
 		.slot = slot,
 		.parent_pipe = server->life[0],
@@ -403,6 +438,8 @@ reload(struct server *server)
 		server->filter = old;
 		return;
 	}
+	if (load_tls(server, &error) != STATUS_OK)
+		log_error(server->log, "spamd", "new TLS keys not used: %s", error.text);
 	tell_workers(server, SIGTERM);
 	match_scratch_destroy(&old_match);
 	filter_destroy(&old);
@@ -483,8 +520,10 @@ start(struct server *server, struct error *error)
 	enum status status = make_allowed(server, error);
 
 	if (status == STATUS_OK)
-		status = listener_open_all(server->arena, &server->options, &server->listeners,
-		                           error);
+		status = listener_open_all(server->arena, &server->options, server->log, 0,
+		                           &server->listeners, error);
+	if (status == STATUS_OK)
+		status = load_tls(server, error);
 	if (status == STATUS_OK)
 		status = load_filter(server, error);
 	if (status == STATUS_OK)
@@ -511,6 +550,8 @@ main(int argc, char **argv)
 		return 0;
 	case OPTIONS_EXIT_USAGE:
 		return 64;
+	case OPTIONS_EXIT_REMOVED:
+		return 2;
 	case OPTIONS_RUN:
 		break;
 	}
@@ -533,6 +574,7 @@ main(int argc, char **argv)
 		unlink(server.options.pid_file);
 	match_scratch_destroy(&server.match);
 	filter_destroy(&server.filter);
+	tls_server_destroy(&server.tls);
 	logger_close(&server.logger);
 	arena_destroy(&server.arena);
 	return code;

@@ -5,8 +5,11 @@
 
 #include <config.h>
 #include <getopt.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+#include <zlib.h>
 
 #include "conf/conf.h"
 
@@ -14,6 +17,8 @@ enum option_kind {
 	KIND_FLAG,  /* bool at offset becomes `value` */
 	KIND_LONG,  /* number */
 	KIND_TEXT,  /* const char * */
+	KIND_PATH,  /* const char *, made absolute: the server changes its directory */
+	KIND_ONLY,  /* bool at offset, of -4 and -6: the last one counts */
 	KIND_SLICE, /* struct slice */
 	KIND_LIST,  /* slice_vec, comma separated parts appended */
 	KIND_LINE,  /* struct slice of lines, appended */
@@ -21,6 +26,7 @@ enum option_kind {
 	KIND_HELP,
 	KIND_VERSION,
 	KIND_IGNORED, /* removed in SpamAssassin too: a warning */
+	KIND_REMOVED, /* the same, and the program ends with status 2 */
 	KIND_LATER    /* not there yet: an error */
 };
 
@@ -38,74 +44,98 @@ struct option_row {
 
 /* clang-format off */
 static const struct option_row rows[] = {
-	{ "allow-tell", 'l', KIND_LATER, no_argument, 0, true, "Allow learning/reporting (not there yet: no store)" },
+	{ "add-from", 0, KIND_REMOVED, no_argument, 0, true, NULL },
+	{ "noadd-from", 0, KIND_REMOVED, no_argument, 0, true, NULL },
+	{ NULL, 'F', KIND_REMOVED, optional_argument, 0, true, NULL },
+	{ "allow-tell", 'l', KIND_LATER, no_argument, 0, true, "Allow learning and reporting by clients" },
 	{ "allowed-ips", 'A', KIND_LIST, required_argument, AT(allowed_ips), true, "Limit client addresses; networks, IPv4 or IPv6" },
 	{ "cf", 0, KIND_LINE, required_argument, AT(cf_text), true, "Additional line of configuration" },
-	{ "configpath", 'C', KIND_TEXT, required_argument, AT(config_path), true, "Path of the distributed rules" },
-	{ "create-prefs", 'c', KIND_LATER, no_argument, 0, true, "Create user preferences files (not there yet)" },
+	{ "configpath", 'C', KIND_PATH, required_argument, AT(config_path), true, "Path of the distributed rules" },
+	{ "create-prefs", 'c', KIND_LATER, no_argument, 0, true, "Create user preferences files" },
+	{ "nocreate-prefs", 0, KIND_FLAG, no_argument, AT(create_prefs), false, NULL },
 	{ "daemonize", 'd', KIND_FLAG, no_argument, AT(daemonize), true, "Run in the background" },
+	{ "nodaemonize", 0, KIND_FLAG, no_argument, AT(daemonize), false, NULL },
 	{ "debug", 'D', KIND_DEBUG, optional_argument, AT(debug_areas), true, "Print debugging messages of areas" },
 	{ "default-user", 'U', KIND_TEXT, required_argument, AT(default_user), true, "User to fall back to when started as root" },
 	{ "groupname", 'g', KIND_TEXT, required_argument, AT(groupname), true, "Group to run as" },
 	{ "help", 'h', KIND_HELP, no_argument, 0, true, "Print this help" },
-	{ "ip-address", 0, KIND_LIST, optional_argument, AT(listen), true, NULL },
-	{ "ipv4", 0, KIND_FLAG, no_argument, AT(ipv4_only), true, NULL },
-	{ "ipv4-only", 0, KIND_FLAG, no_argument, AT(ipv4_only), true, NULL },
-	{ "ipv4only", '4', KIND_FLAG, no_argument, AT(ipv4_only), true, "Use IPv4 only" },
-	{ "ipv6only", '6', KIND_FLAG, no_argument, AT(ipv6_only), true, "Use IPv6 only" },
-	{ "ldap-config", 0, KIND_LATER, no_argument, 0, true, "Preferences from LDAP (not there yet)" },
-	{ "listen", 'i', KIND_LIST, optional_argument, AT(listen), true, "Listen on host[:port], [v6]:port, * or /path; repeatable" },
+	{ "helper-home-dir", 'H', KIND_LATER, optional_argument, 0, true, "HOME of helper programs; empty: of the user asked for" },
+	{ "listen", 'i', KIND_LIST, optional_argument, AT(listen), true, "Listen on [ssl:]host[:port], [v6]:port, * or /path; repeatable" },
 	{ "listen-ip", 0, KIND_LIST, optional_argument, AT(listen), true, NULL },
+	{ "ip-address", 0, KIND_LIST, optional_argument, AT(listen), true, NULL },
+	{ "ipv4only", '4', KIND_ONLY, no_argument, AT(ipv4_only), true, "Use IPv4 only" },
+	{ "ipv4-only", 0, KIND_ONLY, no_argument, AT(ipv4_only), true, NULL },
+	{ "ipv4", 0, KIND_ONLY, no_argument, AT(ipv4_only), true, NULL },
+	{ "ipv6only", '6', KIND_ONLY, no_argument, AT(ipv6_only), true, "Use IPv6 only" },
+	{ "ldap-config", 0, KIND_LATER, no_argument, 0, true, "Preferences from LDAP (not there yet)" },
+	{ "noldap-config", 0, KIND_FLAG, no_argument, AT(nothing), false, NULL },
 	{ "local", 'L', KIND_FLAG, no_argument, AT(local_only), true, "Use local tests only" },
+	{ "nolocal", 0, KIND_FLAG, no_argument, AT(local_only), false, NULL },
+	{ "log-timestamp-fmt", 0, KIND_LATER, optional_argument, 0, true, "Time stamps of log lines, for strftime(3)" },
 	{ "max-children", 'm', KIND_LONG, required_argument, AT(max_children), true, "Most worker processes (5)" },
 	{ "max-conn-per-child", 0, KIND_LONG, required_argument, AT(max_conn_per_child), true, "Connections before a worker is replaced (200)" },
 	{ "max-scans-per-child", 0, KIND_LONG, required_argument, AT(max_scans_per_child), true, "Messages that a worker holds at once (16)" },
+	{ "max-spare", 0, KIND_LATER, required_argument, 0, true, "Most idle worker processes (2)" },
 	{ "min-children", 0, KIND_LONG, required_argument, AT(min_children), true, "Least worker processes (1)" },
-	{ "nodaemonize", 0, KIND_FLAG, no_argument, AT(daemonize), false, NULL },
-	{ "nolocal", 0, KIND_FLAG, no_argument, AT(local_only), false, NULL },
+	{ "min-spare", 0, KIND_LATER, required_argument, 0, true, "Least idle worker processes (1)" },
 	{ "nouser-config", 'x', KIND_FLAG, no_argument, AT(user_config), false, "Do not read user_prefs files" },
+	{ "user-config", 0, KIND_FLAG, no_argument, AT(user_config), true, "Read ~/.spamassassin/user_prefs of the user asked for" },
 	{ "paranoid", 'P', KIND_FLAG, no_argument, AT(paranoid), true, "Refuse requests for unknown users" },
 	{ "noparanoid", 0, KIND_FLAG, no_argument, AT(paranoid), false, NULL },
-	{ "pidfile", 'r', KIND_TEXT, required_argument, AT(pid_file), true, "Write the process id to this file" },
+	{ "pidfile", 'r', KIND_PATH, required_argument, AT(pid_file), true, "Write the process id to this file" },
 	{ "port", 'p', KIND_SLICE, required_argument, AT(port), true, "Port of listen addresses without one (783)" },
 	{ "pre", 0, KIND_LINE, required_argument, AT(pre_text), true, "Line of configuration before all files" },
+	{ "round-robin", 0, KIND_LATER, no_argument, 0, true, "Always --max-children workers" },
+	{ "noround-robin", 0, KIND_FLAG, no_argument, AT(round_robin), false, NULL },
+	{ "server-cert", 0, KIND_PATH, required_argument, AT(server_cert), true, "TLS certificate (certs/server-cert.pem of the site)" },
+	{ "server-key", 0, KIND_PATH, required_argument, AT(server_key), true, "TLS key (certs/server-key.pem of the site)" },
 	{ "setuid-with-ldap", 0, KIND_LATER, no_argument, 0, true, "Preferences from LDAP with setuid (not there yet)" },
 	{ "setuid-with-sql", 'Q', KIND_LATER, no_argument, 0, true, "Preferences from SQL with setuid (not there yet)" },
-	{ "siteconfigpath", 0, KIND_TEXT, required_argument, AT(site_path), true, "Path of the site's configuration" },
+	{ "siteconfigpath", 0, KIND_PATH, required_argument, AT(site_path), true, "Path of the site's configuration" },
 	{ "socketgroup", 0, KIND_SLICE, required_argument, AT(socket_group), true, "Group of Unix sockets" },
 	{ "socketmode", 0, KIND_SLICE, required_argument, AT(socket_mode), true, "Mode of Unix sockets (0666)" },
 	{ "socketowner", 0, KIND_SLICE, required_argument, AT(socket_owner), true, "Owner of Unix sockets" },
 	{ "socketpath", 0, KIND_SLICE, required_argument, AT(socket_path), true, "Listen on this Unix socket too" },
 	{ "sql-config", 'q', KIND_LATER, no_argument, 0, true, "Preferences from SQL (not there yet)" },
-	{ "ssl", 0, KIND_LATER, no_argument, 0, true, "TLS on TCP listeners (not there yet)" },
-	{ "ssl-port", 0, KIND_LATER, required_argument, 0, true, "Port of TLS listeners (not there yet)" },
-	{ "ssl-verify", 0, KIND_LATER, no_argument, 0, true, "Require client certificates (not there yet)" },
-	{ "ssl-ca-file", 0, KIND_LATER, required_argument, 0, true, "CA file (not there yet)" },
-	{ "ssl-ca-path", 0, KIND_LATER, required_argument, 0, true, "CA directory (not there yet)" },
-	{ "server-key", 0, KIND_LATER, required_argument, 0, true, "TLS key (not there yet)" },
-	{ "server-cert", 0, KIND_LATER, required_argument, 0, true, "TLS certificate (not there yet)" },
+	{ "nosql-config", 0, KIND_FLAG, no_argument, AT(nothing), false, NULL },
+	{ "ssl", 0, KIND_FLAG, no_argument, AT(ssl), true, "TLS on all TCP listeners" },
+	{ "ssl-ca-file", 0, KIND_PATH, required_argument, AT(ssl_ca_file), true, "Client certificates must be signed by a CA of this file" },
+	{ "ssl-ca-path", 0, KIND_PATH, required_argument, AT(ssl_ca_path), true, "Client certificates must be signed by a CA of this directory" },
+	{ "ssl-port", 0, KIND_SLICE, required_argument, AT(ssl_port), true, "Port of TLS listeners without one; implies --ssl" },
+	{ "ssl-verify", 0, KIND_FLAG, no_argument, AT(ssl_verify), true, "Require client certificates; implies --ssl" },
 	{ "stop-at-threshold", 'S', KIND_IGNORED, no_argument, 0, true, NULL },
 	{ "syslog", 's', KIND_TEXT, required_argument, AT(syslog), true, "Log to a facility, stderr, null or a file (mail)" },
+	{ "syslog-socket", 0, KIND_LATER, required_argument, 0, true, "How to reach syslog: unix, none (stderr), file" },
 	{ "timeout-child", 't', KIND_LONG, required_argument, AT(timeout_child_s), true, "Seconds for one request (300)" },
 	{ "timeout-tcp", 'T', KIND_LONG, required_argument, AT(timeout_tcp_s), true, "Seconds for the request line (30)" },
-	{ "user-config", 0, KIND_FLAG, no_argument, AT(user_config), true, "Read ~/.spamassassin/user_prefs of the user asked for" },
+	{ "timing", 0, KIND_LATER, no_argument, 0, true, "Log what each request took" },
 	{ "username", 'u', KIND_TEXT, required_argument, AT(username), true, "User to run as" },
 	{ "version", 'V', KIND_VERSION, no_argument, 0, true, "Print the version" },
-	{ "virtual-config-dir", 0, KIND_LATER, required_argument, 0, true, "Preferences directories of virtual users (not there yet)" },
-	{ "vpopmail", 'v', KIND_LATER, no_argument, 0, true, "vpopmail users (not there yet)" },
+	{ "virtual-config-dir", 0, KIND_LATER, required_argument, 0, true, "Preferences of virtual users: pattern with %u %l %d %x" },
+	{ "vpopmail", 'v', KIND_LATER, no_argument, 0, true, "Home directories from vpopmail" },
+	{ "novpopmail", 0, KIND_FLAG, no_argument, AT(vpopmail), false, NULL },
 };
 /* clang-format on */
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]), OPTION_BASE = 1000 };
 
 static void
-print_help(void)
+print_version(void)
 {
-	printf("Usage: spamd [options]\n\n");
+	printf("SpamAssassin Server version %s\n  running on Winnow %s\n"
+	       "  with SSL support (%s)\n  with zlib support (zlib %s)\n",
+	       CONF_SA_VERSION_TEXT, PACKAGE_VERSION, OpenSSL_version(OPENSSL_VERSION),
+	       zlibVersion());
+}
+
+static void
+print_help(FILE *file)
+{
+	fprintf(file, "Usage: spamd [options]\n\n");
 	for (size_t i = 0; i < ROW_COUNT; i++)
 		if (rows[i].help != NULL)
-			printf("  %c%c%c --%-20s %s\n", rows[i].letter ? '-' : ' ',
-			       rows[i].letter ? rows[i].letter : ' ', rows[i].letter ? ',' : ' ',
-			       rows[i].name, rows[i].help);
+			fprintf(file, "  %c%c%c --%-20s %s\n", rows[i].letter ? '-' : ' ',
+			        rows[i].letter ? rows[i].letter : ' ', rows[i].letter ? ',' : ' ',
+			        rows[i].name, rows[i].help);
 }
 
 static bool
@@ -121,6 +151,17 @@ add_list(struct arena *arena, slice_vec *list, const char *text)
 			return false;
 	}
 	return true;
+}
+
+/* NULL: no memory. */
+static const char *
+make_absolute(struct arena *arena, const char *path)
+{
+	char directory[4096];
+
+	if (path[0] == '/' || path[0] == '\0' || getcwd(directory, sizeof(directory)) == NULL)
+		return path;
+	return (const char *)arena_printf(arena, "%s/%s%c", directory, path, '\0').data;
 }
 
 /* false: it was not good; said so. */
@@ -142,7 +183,13 @@ take(struct arena *arena, struct spamd_options *o, const struct option_row *row,
 		fprintf(stderr, "spamd: --%s wants a number, not \"%s\"\n", row->name, arg);
 		return false;
 	case KIND_TEXT:
-		*(const char **)at = arg;
+		*(const char **)at = arg == NULL ? "" : arg;
+		return true;
+	case KIND_PATH:
+		return (*(const char **)at = make_absolute(arena, arg)) != NULL;
+	case KIND_ONLY:
+		o->ipv4_only = o->ipv6_only = false;
+		*(bool *)at = true;
 		return true;
 	case KIND_SLICE:
 		*(struct slice *)at = slice_from_cstr(arg);
@@ -153,7 +200,7 @@ take(struct arena *arena, struct spamd_options *o, const struct option_row *row,
 		*lines = arena_printf(arena, "%.*s%s\n", SLICE_FMT(*lines), arg);
 		return lines->data != NULL;
 	case KIND_DEBUG:
-		*(const char **)at = arg == NULL ? "all" : arg;
+		*(const char **)at = arg == NULL || arg[0] == '\0' ? "all" : arg;
 		return true;
 	case KIND_IGNORED:
 		fprintf(stderr, "spamd: --%s was removed, it has no effect\n", row->name);
@@ -162,6 +209,7 @@ take(struct arena *arena, struct spamd_options *o, const struct option_row *row,
 		fprintf(stderr, "spamd: --%s is not there yet in Winnow; leave it out\n",
 		        row->name);
 		return false;
+	case KIND_REMOVED:
 	case KIND_HELP:
 	case KIND_VERSION:
 		break;
@@ -173,7 +221,6 @@ static void
 set_standard(struct spamd_options *o)
 {
 	*o = (struct spamd_options){
-		.port = SLICE("783"),
 		.pre_text = SLICE(""),
 		.cf_text = SLICE(""),
 		.user_config = true,
@@ -190,25 +237,51 @@ set_standard(struct spamd_options *o)
 	};
 }
 
-static void
-make_tables(struct option *longs, char *shorts)
+/* Aliases are one option to getopt, so that a prefix of several of them is not ambiguous. */
+static int
+first_alias(size_t at)
 {
-	size_t n = 0;
+	for (size_t i = 0; i < at; i++)
+		if (rows[i].kind == rows[at].kind && rows[i].offset == rows[at].offset &&
+		    rows[i].value == rows[at].value && rows[i].offset != 0)
+			return OPTION_BASE + (int)i;
+	return OPTION_BASE + (int)at;
+}
 
-	shorts[n++] = '+';
+enum { NAME_MAX_LENGTH = 32 };
+
+struct getopt_tables {
+	struct option longs[2 * ROW_COUNT + 1];
+	char no_names[ROW_COUNT][NAME_MAX_LENGTH]; /* "no-local" beside "nolocal" */
+	char shorts[ROW_COUNT * 3 + 2];
+};
+
+static void
+make_tables(struct getopt_tables *t)
+{
+	size_t n = 0, count = 0;
+
 	for (size_t i = 0; i < ROW_COUNT; i++) {
-		longs[i] =
-			(struct option){rows[i].name, rows[i].has_arg, NULL, OPTION_BASE + (int)i};
-		if (!rows[i].letter)
+		const struct option_row *row = &rows[i];
+		int value = first_alias(i);
+
+		if (row->name != NULL)
+			t->longs[count++] = (struct option){row->name, row->has_arg, NULL, value};
+		if (row->name != NULL && strncmp(row->name, "no", 2) == 0 && !row->letter) {
+			snprintf(t->no_names[i], NAME_MAX_LENGTH, "no-%s", row->name + 2);
+			t->longs[count++] =
+				(struct option){t->no_names[i], row->has_arg, NULL, value};
+		}
+		if (!row->letter)
 			continue;
-		shorts[n++] = rows[i].letter;
-		if (rows[i].has_arg != no_argument)
-			shorts[n++] = ':';
-		if (rows[i].has_arg == optional_argument)
-			shorts[n++] = ':';
+		t->shorts[n++] = row->letter;
+		if (row->has_arg != no_argument)
+			t->shorts[n++] = ':';
+		if (row->has_arg == optional_argument)
+			t->shorts[n++] = ':';
 	}
-	longs[ROW_COUNT] = (struct option){0};
-	shorts[n] = '\0';
+	t->longs[count] = (struct option){0};
+	t->shorts[n] = '\0';
 }
 
 static const struct option_row *
@@ -222,8 +295,9 @@ find_row(int c)
 	return NULL;
 }
 
-static bool
-check_numbers(struct spamd_options *o)
+/* As the reference puts numbers right that make no sense together. */
+static void
+settle_numbers(struct spamd_options *o)
 {
 	if (o->max_children < 1)
 		o->max_children = 5;
@@ -231,52 +305,99 @@ check_numbers(struct spamd_options *o)
 		o->min_children = 1;
 	if (o->min_children > o->max_children)
 		o->min_children = o->max_children;
+	if (o->min_spare < 0)
+		o->min_spare = 0;
+	if (o->min_spare > o->max_children)
+		o->min_spare = o->max_children - 1;
+	if (o->max_spare < o->min_spare)
+		o->max_spare = o->min_spare + 1;
 	if (o->max_conn_per_child < 0)
-		o->max_conn_per_child = 0;
+		o->max_conn_per_child = 200;
 	if (o->max_scans_per_child < 1)
 		o->max_scans_per_child = 1;
-	if (o->ipv4_only && o->ipv6_only) {
-		fprintf(stderr, "spamd: -4 and -6 exclude each other\n");
-		return false;
+	if (o->timeout_tcp_s < 0)
+		o->timeout_tcp_s = 30;
+	if (o->timeout_child_s < 0)
+		o->timeout_child_s = 300;
+}
+
+/* false: options that do not go together; said so. */
+static bool
+check_together(struct spamd_options *o)
+{
+	const char *needs_user = o->vpopmail                     ? "vpopmail"
+	                         : o->virtual_config_dir != NULL ? "virtual-config-dir"
+	                                                         : NULL;
+
+	if (o->ssl_ca_file != NULL || o->ssl_ca_path != NULL)
+		o->ssl_verify = true;
+	if (o->ssl_verify || o->ssl_port.len > 0)
+		o->ssl = true;
+	if (o->ssl_ca_file != NULL && access(o->ssl_ca_file, F_OK) != 0)
+		fprintf(stderr, "spamd: ssl-ca-file %s does not exist\n", o->ssl_ca_file);
+	else if (o->ssl_ca_path != NULL && access(o->ssl_ca_path, F_OK) != 0)
+		fprintf(stderr, "spamd: ssl-ca-path %s does not exist\n", o->ssl_ca_path);
+	else if (o->socket_path.len > 0 && o->socket_path.data[0] != '/')
+		fprintf(stderr, "spamd: socketpath option should specify an absolute path: %.*s\n",
+		        SLICE_FMT(o->socket_path));
+	else if (needs_user != NULL && o->username == NULL)
+		fprintf(stderr, "spamd: cannot use --%s without -u\n", needs_user);
+	else
+		return true;
+	return false;
+}
+
+/* OPTIONS_RUN: there may be more. */
+static enum options_result
+take_one(struct arena *arena, struct spamd_options *o, const struct option_row *row,
+         const char *arg)
+{
+	if (row->kind == KIND_HELP) {
+		print_help(stdout);
+		return OPTIONS_EXIT_OK;
 	}
-	return true;
+	if (row->kind == KIND_VERSION) {
+		print_version();
+		return OPTIONS_EXIT_OK;
+	}
+	if (row->kind == KIND_REMOVED) {
+		fprintf(stderr,
+		        "spamd: the %s option has been removed from spamd, please remove from your "
+		        "commandline and re-run\n",
+		        row->letter ? "-F" : "--add-from");
+		return OPTIONS_EXIT_REMOVED;
+	}
+	return take(arena, o, row, arg) ? OPTIONS_RUN : OPTIONS_EXIT_USAGE;
 }
 
 enum options_result
 spamd_options_parse(struct arena *arena, int argc, char **argv, struct spamd_options *o)
 {
-	struct option longs[ROW_COUNT + 1];
-	char shorts[ROW_COUNT * 3 + 2];
+	struct getopt_tables tables;
+	enum options_result result;
 	int c;
 
 	set_standard(o);
-	make_tables(longs, shorts);
-	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+	make_tables(&tables);
+	while ((c = getopt_long(argc, argv, tables.shorts, tables.longs, NULL)) != -1) {
 		const struct option_row *row = find_row(c);
 		const char *arg = optarg;
 
-		if (row == NULL)
+		if (row == NULL) {
+			print_help(stderr);
 			return OPTIONS_EXIT_USAGE;
-		if (row->kind == KIND_HELP) {
-			print_help();
-			return OPTIONS_EXIT_OK;
-		}
-		if (row->kind == KIND_VERSION) {
-			printf("SpamAssassin Server version %s (Winnow %s)\n", CONF_SA_VERSION_TEXT,
-			       PACKAGE_VERSION);
-			return OPTIONS_EXIT_OK;
 		}
 		/* "-i 1.2.3.4" and "-D all": an optional argument may stand apart, as with
 		 * Getopt::Long. */
 		if (row->has_arg == optional_argument && arg == NULL && optind < argc &&
 		    argv[optind][0] != '-')
 			arg = argv[optind++];
-		if (!take(arena, o, row, arg))
-			return OPTIONS_EXIT_USAGE;
+		result = take_one(arena, o, row, arg);
+		if (result != OPTIONS_RUN)
+			return result;
 	}
-	if (optind < argc) {
-		fprintf(stderr, "spamd: unexpected argument \"%s\"\n", argv[optind]);
-		return OPTIONS_EXIT_USAGE;
-	}
-	return check_numbers(o) ? OPTIONS_RUN : OPTIONS_EXIT_USAGE;
+	for (; optind < argc; optind++)
+		fprintf(stderr, "spamd: argument \"%s\" is no option: ignored\n", argv[optind]);
+	settle_numbers(o);
+	return check_together(o) ? OPTIONS_RUN : OPTIONS_EXIT_USAGE;
 }

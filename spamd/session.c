@@ -39,6 +39,7 @@ session_create(struct session_env *env, int fd, int64_t now_ms)
 	}
 	s->env = env;
 	s->fd = fd;
+	s->state = SESSION_LINE;
 	s->begun_us = clock_monotonic_us();
 	s->deadline_ms = env->options->timeout_tcp_s > 0
 	                         ? now_ms + env->options->timeout_tcp_s * 1000
@@ -63,6 +64,40 @@ give_back_arena(struct session *s)
 	s->check = NULL;
 }
 
+bool
+session_start_tls(struct session *s, const struct tls_server *server)
+{
+	s->tls = tls_accept(server, s->fd);
+	s->state = SESSION_HANDSHAKE;
+	return s->tls != NULL;
+}
+
+void
+session_log_connection(const struct session *s, bool is_allowed)
+{
+	char cipher[80] = "";
+
+	if (s->listener->is_unix) {
+		log_info(s->env->log, "spamd", "got connection over %s", s->peer_port);
+		return;
+	}
+	if (s->tls != NULL) {
+		memcpy(cipher, ", ", 3);
+		tls_describe(s->tls, cipher + 2, sizeof(cipher) - 2);
+	}
+	log_write(s->env->log, is_allowed ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "spamd",
+	          "%sconnection from %s [%s]:%s to port %u, fd %d%s",
+	          is_allowed ? "" : "unauthorized ", s->peer_host, s->peer_addr, s->peer_port,
+	          s->listener->port, s->listener->fd, cipher);
+}
+
+static void
+log_handshake_failed(const struct session *s, const char *why)
+{
+	log_info(s->env->log, "spamd", "accept_a_conn: %s: %s [%s]:%s", why, s->peer_host,
+	         s->peer_addr, s->peer_port);
+}
+
 void
 session_destroy(struct session **session)
 {
@@ -73,6 +108,8 @@ session_destroy(struct session **session)
 	give_back_arena(s);
 	free(s->in);
 	free(s->inflated);
+	if (s->tls != NULL)
+		tls_destroy(&s->tls);
 	close(s->fd);
 	free(s);
 	*session = NULL;
@@ -136,25 +173,6 @@ static void
 unavailable(struct session *s, const char *text)
 {
 	refuse(s, 69, "Service Unavailable", "service unavailable", slice_from_cstr(text));
-}
-
-void
-session_timeout(struct session *s)
-{
-	char text[128];
-
-	if (s->state == SESSION_WRITE) {
-		s->state = SESSION_CLOSED;
-		return;
-	}
-	if (!s->request.has_line)
-		snprintf(text, sizeof(text),
-		         "(%ld second socket timeout reading input from client)",
-		         s->env->options->timeout_tcp_s);
-	else
-		snprintf(text, sizeof(text), "(%ld second timeout while trying to %s)",
-		         s->env->options->timeout_child_s, spamd_verb_name(s->request.verb));
-	refuse(s, 79, "Timeout", "timeout", slice_from_cstr(text));
 }
 
 /* ---- ids for the log ---- */
@@ -535,7 +553,9 @@ advance(struct session *s, int64_t now_ms)
 	if (s->state != SESSION_BODY)
 		return;
 	status = spamd_request_body(&s->request, received, s->eof, &end);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK && s->is_cut && !s->request.has_length)
+		protocol_error(s, "(message cut short: the TLS stream has no end)");
+	else if (status == STATUS_OK)
 		body_complete(s, end);
 	else if (s->in_len - s->request.parsed > MESSAGE_BYTES_MAX)
 		unavailable(s, "message too large");
@@ -558,6 +578,30 @@ make_room(struct session *s)
 	return true;
 }
 
+static ssize_t
+receive(struct session *s, void *data, size_t size)
+{
+	ssize_t n;
+
+	if (s->tls == NULL)
+		return recv(s->fd, data, size, 0);
+	n = tls_recv(s->tls, data, size);
+	/* The peer just went away: what it sent counts only if it said how much that would be. */
+	if (n < 0 && errno == ECONNABORTED) {
+		s->is_cut = true;
+		return 0;
+	}
+	return n;
+}
+
+static bool
+may_read_more(const struct session *s, size_t before)
+{
+	if (s->eof)
+		return false;
+	return s->in_len - before < READ_BYTES || (s->tls != NULL && tls_has_pending(s->tls));
+}
+
 /* Reads what is there, at most READ_BYTES, so that one fast client cannot keep the others waiting.
  */
 static void
@@ -565,14 +609,14 @@ read_more(struct session *s, int64_t now_ms)
 {
 	size_t before = s->in_len;
 
-	while (!s->eof && s->in_len - before < READ_BYTES) {
+	while (may_read_more(s, before)) {
 		ssize_t n;
 
 		if (!make_room(s)) {
 			unavailable(s, "no memory for the message");
 			return;
 		}
-		n = recv(s->fd, s->in + s->in_len, s->in_size - s->in_len, 0);
+		n = receive(s, s->in + s->in_len, s->in_size - s->in_len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -583,9 +627,13 @@ read_more(struct session *s, int64_t now_ms)
 		}
 		s->eof = n == 0;
 		s->in_len += (size_t)n;
-		/* Less than there was room for: that was all, so far. */
-		if (s->in_len < s->in_size)
-			break;
+		/* Less than there was room for: that was all, so far.  Of a TLS stream nothing is
+		 * read behind the request: a missing end would spoil the answer. */
+		if (s->in_len < s->in_size || s->tls != NULL) {
+			advance(s, now_ms);
+			if (s->tls == NULL || s->state < SESSION_LINE || s->state > SESSION_BODY)
+				return;
+		}
 	}
 	if (s->in_len > before || s->eof)
 		advance(s, now_ms);
@@ -600,8 +648,10 @@ write_more(struct session *s)
 {
 	while (s->out_sent < s->out.len) {
 		size_t left = s->out.len - s->out_sent;
-		ssize_t n = send(s->fd, s->out.data + s->out_sent, left,
-		                 MSG_NOSIGNAL | (left <= LAST_SEND_BYTES ? MSG_MORE : 0));
+		ssize_t n = s->tls != NULL
+		                    ? tls_send(s->tls, s->out.data + s->out_sent, left)
+		                    : send(s->fd, s->out.data + s->out_sent, left,
+		                           MSG_NOSIGNAL | (left <= LAST_SEND_BYTES ? MSG_MORE : 0));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -611,20 +661,47 @@ write_more(struct session *s)
 			break;
 		s->out_sent += (size_t)n;
 	}
+	if (s->tls != NULL)
+		tls_end(s->tls);
 	(void)shutdown(s->fd, SHUT_WR);
 	s->state = SESSION_CLOSED;
+}
+
+void
+session_timeout(struct session *s)
+{
+	char text[128];
+
+	if (s->state == SESSION_WRITE || s->state == SESSION_HANDSHAKE) {
+		if (s->state == SESSION_HANDSHAKE)
+			log_handshake_failed(s, "peer does not go on");
+		s->state = SESSION_CLOSED;
+		return;
+	}
+	if (!s->request.has_line)
+		snprintf(text, sizeof(text),
+		         "(%ld second socket timeout reading input from client)",
+		         s->env->options->timeout_tcp_s);
+	else
+		snprintf(text, sizeof(text), "(%ld second timeout while trying to %s)",
+		         s->env->options->timeout_child_s, spamd_verb_name(s->request.verb));
+	refuse(s, 79, "Timeout", "timeout", slice_from_cstr(text));
+	if (s->state == SESSION_WRITE)
+		write_more(s);
 }
 
 short
 session_events(const struct session *s)
 {
 	switch (s->state) {
+	case SESSION_HANDSHAKE:
+		return tls_events(s->tls);
 	case SESSION_LINE:
 	case SESSION_HEADERS:
 	case SESSION_BODY:
-		return POLLIN;
+		return s->tls == NULL ? POLLIN : tls_events(s->tls);
 	case SESSION_WRITE:
-		return POLLOUT;
+		return s->tls == NULL ? POLLOUT : tls_events(s->tls);
 	case SESSION_SCAN:
 		return s->waiting ? POLLIN : 0;
 	case SESSION_CLOSED:
@@ -645,13 +722,37 @@ session_is_due(const struct session *s, int64_t now_ms)
 	return s->waiting && s->check->scan.wait.until_ms <= now_ms;
 }
 
+static void
+shake_hands(struct session *s)
+{
+	struct error error;
+
+	switch (tls_handshake(s->tls, &error)) {
+	case STATUS_OK:
+		s->state = SESSION_LINE;
+		session_log_connection(s, true);
+		break;
+	case STATUS_AGAIN:
+		break;
+	case STATUS_NONE:
+	case STATUS_BAD:
+	case STATUS_LIMIT:
+	case STATUS_IO:
+		log_handshake_failed(s, error.text);
+		s->state = SESSION_CLOSED;
+		break;
+	}
+}
+
 void
 session_ready(struct session *s, int64_t now_ms)
 {
 	s->waiting = false;
+	if (s->state == SESSION_HANDSHAKE)
+		shake_hands(s);
 	if (s->state == SESSION_WRITE)
 		write_more(s);
-	else if (s->state != SESSION_SCAN && s->state != SESSION_CLOSED)
+	else if (s->state >= SESSION_LINE && s->state <= SESSION_BODY)
 		read_more(s, now_ms);
 	if (s->state == SESSION_WRITE)
 		write_more(s);

@@ -3,7 +3,8 @@
  *
  * Owns: struct session, a state machine fed by the worker's loop:
  *
- *	LINE --request line--> HEADERS --empty line--> BODY --all bytes--> SCAN --verdict--> WRITE
+ *	HANDSHAKE (TLS only) --> LINE --request line--> HEADERS --empty line--> BODY --all bytes-->
+ *SCAN --verdict--> WRITE
  *--written--> CLOSED
  *	   \--PING, SKIP, errors------------------------------------------------> WRITE
  *
@@ -15,10 +16,12 @@
 
 #include "check/check.h"
 #include "net/spamd_request.h"
+#include "net/tls.h"
 #include "spamd/listener.h"
 #include "spamd/options.h"
 
 enum session_state {
+	SESSION_HANDSHAKE, /* of TLS */
 	SESSION_LINE,
 	SESSION_HEADERS,
 	SESSION_BODY,
@@ -40,9 +43,12 @@ struct session_env {
 
 struct session {
 	struct session_env *env;
+	const struct listener *listener;
 	int fd;
+	struct tls *tls; /* NULL: plain */
 	enum session_state state;
 	bool eof;
+	bool is_cut;  /* TLS ended without the peer saying so */
 	bool waiting; /* in SCAN: for check->scan.wait */
 
 	unsigned char *in; /* grows by what arrives */
@@ -66,6 +72,10 @@ struct session {
 /* Takes over fd. NULL: no memory, fd is closed. */
 struct session *session_create(struct session_env *env, int fd, int64_t now_ms);
 void session_destroy(struct session **session);
+/* Before the first session_ready(): the client is to speak TLS.  false: no memory. */
+bool session_start_tls(struct session *session, const struct tls_server *server) WARN_UNUSED;
+/* The line about the connection; after the handshake, if there is one. */
+void session_log_connection(const struct session *session, bool is_allowed);
 
 /* Memory that it holds. */
 size_t session_bytes(const struct session *session);

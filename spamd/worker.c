@@ -73,23 +73,27 @@ describe_peer(struct session *s, const struct listener *listener,
 }
 
 static bool
-is_allowed(struct worker *w, const struct listener *listener, struct session *s)
+is_allowed(const struct worker *w, const struct session *s)
 {
 	struct slice addr = slice_from_cstr(s->peer_addr);
 
-	if (listener->is_unix) {
-		log_info(w->env.log, "spamd", "got connection over %s", s->peer_port);
-		return true;
+	return s->listener->is_unix ||
+	       netset_has_text(w->config->allowed,
+	                       slice_sub(addr, 0, slice_find_byte(addr, '%', 0)));
+}
+
+/* false: not served. */
+static bool
+admit(const struct worker *w, struct session *s)
+{
+	if (!is_allowed(w, s)) {
+		session_log_connection(s, false);
+		return false;
 	}
-	if (netset_has_text(w->config->allowed,
-	                    slice_sub(addr, 0, slice_find_byte(addr, '%', 0)))) {
-		log_info(w->env.log, "spamd", "connection from %s [%s]:%s to port %u, fd %d",
-		         s->peer_host, s->peer_addr, s->peer_port, listener->port, listener->fd);
-		return true;
-	}
-	log_warn(w->env.log, "spamd", "unauthorized connection from %s [%s]:%s to port %u, fd %d",
-	         s->peer_host, s->peer_addr, s->peer_port, listener->port, listener->fd);
-	return false;
+	if (s->listener->is_tls)
+		return session_start_tls(s, w->config->tls);
+	session_log_connection(s, true);
+	return true;
 }
 
 static void
@@ -112,8 +116,9 @@ accept_one(struct worker *w, const struct listener *listener, int64_t now_ms)
 	s = session_create(&w->env, fd, now_ms);
 	if (s == NULL)
 		return;
+	s->listener = listener;
 	describe_peer(s, listener, &addr, len);
-	if (!is_allowed(w, listener, s)) {
+	if (!admit(w, s)) {
 		session_destroy(&s);
 		return;
 	}

@@ -26,6 +26,7 @@ struct worker_config {
 	struct match_scratch *match; /* filled by the parent; the worker's copy */
 	const struct log *log;
 	const struct listener_set *listeners;
+	const struct tls_server *tls; /* NULL: no listener wants it */
 	const struct netset *allowed;
 	struct worker_slot *slot;
 	int parent_pipe; /* readable (end of file) when the parent is gone */

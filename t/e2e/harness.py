@@ -4,6 +4,7 @@ A test program makes `tests = Tests()`, decorates functions with @tests.case("wh
 A case fails by an exception. Everything runs on loopback and in one temporary directory that goes away afterwards; only
 processes started here are ended.
 """
+import atexit
 import os
 import shutil
 import signal
@@ -153,6 +154,7 @@ class Tests:
         self.directory = tempfile.mkdtemp(prefix="winnow-e2e-")
         os.chmod(self.directory, 0o755)
         self.ends = []
+        atexit.register(self.end_all)
 
     def case(self, name):
         def add(function):
@@ -167,6 +169,12 @@ class Tests:
         server = Spamd(directory, *arguments, **named)
         self.ends.append(server)
         return server
+
+    def end_all(self):
+        """For tests that fail before main()."""
+        for server in self.ends:
+            if server.process.poll() is None:
+                server.process.terminate()
 
     def path(self, name):
         return os.path.join(self.directory, name)
