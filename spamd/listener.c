@@ -348,6 +348,63 @@ listener_open_all(struct arena *arena, const struct spamd_options *options, cons
 	return status;
 }
 
+/* ---- checks ---- */
+
+static enum status
+check_inet(struct opener *o, struct slice spec, bool tls)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list;
+	struct slice host, port = tls ? o->options->ssl_port : SLICE("");
+	int rc;
+
+	if (port.len == 0)
+		port = o->options->port.len > 0 ? o->options->port : SLICE("783");
+	if (split_spec(o, spec, &host, &port) != STATUS_OK)
+		return STATUS_BAD;
+	rc = getaddrinfo(host.len == 0 || slice_eq(host, SLICE("*")) ? NULL
+	                                                             : arena_cstr(o->arena, host),
+	                 arena_cstr(o->arena, port), &hints, &list);
+	if (rc != 0)
+		return error_set(o->error, STATUS_BAD, "cannot listen on %.*s: %s", SLICE_FMT(spec),
+		                 gai_strerror(rc));
+	freeaddrinfo(list);
+	return STATUS_OK;
+}
+
+static enum status
+check_spec(struct opener *o, struct slice spec, bool *tls_r)
+{
+	struct sockaddr_un addr;
+	bool tls = slice_istarts(spec, SLICE("ssl:"));
+
+	if (tls)
+		spec = slice_from(spec, 4);
+	if (!slice_starts(spec, SLICE("/"))) {
+		tls |= o->options->ssl;
+		*tls_r |= tls;
+		return check_inet(o, spec, tls);
+	}
+	if (spec.len >= sizeof(addr.sun_path))
+		return error_set(o->error, STATUS_BAD, "socket path longer than %zu bytes: %.*s",
+		                 sizeof(addr.sun_path) - 1, SLICE_FMT(spec));
+	return STATUS_OK;
+}
+
+enum status
+listener_check_all(struct arena *arena, const struct spamd_options *options, bool *tls_r,
+                   struct error *error)
+{
+	struct opener opener = {.arena = arena, .options = options, .error = error};
+	enum status status = STATUS_OK;
+
+	*tls_r = options->listen.count == 0 && options->socket_path.len == 0 && options->ssl;
+	for (size_t i = 0; i < options->listen.count && status == STATUS_OK; i++)
+		status = check_spec(&opener, options->listen.items[i], tls_r);
+	if (status == STATUS_OK && options->socket_path.len > 0)
+		status = check_spec(&opener, options->socket_path, tls_r);
+	return status;
+}
+
 bool
 listener_any_tls(const struct listener_set *set)
 {

@@ -31,6 +31,9 @@ struct listener_set {
 enum status listener_open_all(struct arena *arena, const struct spamd_options *options,
                               const struct log *log, unsigned inherited, struct listener_set *set_r,
                               struct error *error) WARN_UNUSED;
+/* What listener_open_all() would find wrong before it opens anything; tls_r: some want TLS. */
+enum status listener_check_all(struct arena *arena, const struct spamd_options *options,
+                               bool *tls_r, struct error *error) WARN_UNUSED;
 bool listener_any_tls(const struct listener_set *set);
 void listener_close_all(struct listener_set *set, bool unlink_paths);
 

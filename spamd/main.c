@@ -108,6 +108,7 @@ load_filter(struct server *server, struct error *error)
 		.post_text = o->cf_text.len > 0 ? (const char *)o->cf_text.data : NULL,
 		.local_tests_only = o->local_only,
 		.for_server = true,
+		.lint = o->check_config,
 		.cache_path = paths_cache(),
 		.no_prefilter = getenv("WINNOW_NO_PREFILTER") != NULL,
 		.log = server->log,
@@ -124,7 +125,7 @@ load_filter(struct server *server, struct error *error)
 
 /* Keys are read while the parent still may. */
 static enum status
-load_tls(struct server *server, struct error *error)
+load_tls(struct server *server, bool wanted, struct error *error)
 {
 	const struct spamd_options *o = &server->options;
 	const char *site = o->site_path != NULL ? o->site_path : paths_find_site();
@@ -136,7 +137,7 @@ load_tls(struct server *server, struct error *error)
 	char key[4096], cert[4096];
 	struct tls_server *tls;
 
-	if (!listener_any_tls(&server->listeners))
+	if (!wanted)
 		return STATUS_OK;
 	snprintf(key, sizeof(key), "%s/certs/server-key.pem", site == NULL ? "" : site);
 	snprintf(cert, sizeof(cert), "%s/certs/server-cert.pem", site == NULL ? "" : site);
@@ -438,7 +439,7 @@ reload(struct server *server)
 		server->filter = old;
 		return;
 	}
-	if (load_tls(server, &error) != STATUS_OK)
+	if (load_tls(server, listener_any_tls(&server->listeners), &error) != STATUS_OK)
 		log_error(server->log, "spamd", "new TLS keys not used: %s", error.text);
 	tell_workers(server, SIGTERM);
 	match_scratch_destroy(&old_match);
@@ -523,7 +524,7 @@ start(struct server *server, struct error *error)
 		status = listener_open_all(server->arena, &server->options, server->log, 0,
 		                           &server->listeners, error);
 	if (status == STATUS_OK)
-		status = load_tls(server, error);
+		status = load_tls(server, listener_any_tls(&server->listeners), error);
 	if (status == STATUS_OK)
 		status = load_filter(server, error);
 	if (status == STATUS_OK)
@@ -534,6 +535,60 @@ start(struct server *server, struct error *error)
 	if (status == STATUS_OK)
 		status = write_pid_file(server, error);
 	return status;
+}
+
+/* ---- --check-config ---- */
+
+static enum status
+check_users(const struct spamd_options *o, struct error *error)
+{
+	const struct passwd *pw;
+
+	if (o->username != NULL && (pw = getpwnam(o->username)) == NULL)
+		return error_set(error, STATUS_BAD, "no user %s", o->username);
+	if (o->username != NULL && geteuid() == 0 && pw->pw_uid == 0)
+		return error_set(error, STATUS_BAD,
+		                 "cannot run as root: choose another user with -u");
+	if (o->groupname != NULL && getgrnam(o->groupname) == NULL)
+		return error_set(error, STATUS_BAD, "no group %s", o->groupname);
+	return STATUS_OK;
+}
+
+/* Says so too. */
+static bool
+is_bad(const struct server *server, enum status status, const struct error *error)
+{
+	if (status == STATUS_OK)
+		return false;
+	log_error(server->log, "spamd", "%s", error->text);
+	return true;
+}
+
+/* All that a start loads and nothing that it opens; every step, so that one run says it all. */
+static int
+check_config(struct server *server)
+{
+	struct error error;
+	bool tls = false;
+	unsigned bad = 0;
+
+	bad += is_bad(server, make_allowed(server, &error), &error);
+	bad += is_bad(server, listener_check_all(server->arena, &server->options, &tls, &error),
+	              &error);
+	bad += is_bad(server, load_tls(server, tls, &error), &error);
+	bad += is_bad(server, check_users(&server->options, &error), &error);
+	if (!is_bad(server, load_filter(server, &error), &error))
+		bad += server->filter->errors;
+	else
+		bad++;
+	if (bad > 0)
+		log_error(server->log, "spamd", "configuration: %u problem%s", bad,
+		          bad == 1 ? "" : "s");
+	match_scratch_destroy(&server->match);
+	filter_destroy(&server->filter);
+	tls_server_destroy(&server->tls);
+	arena_destroy(&server->arena);
+	return bad > 0 ? 78 : 0; /* EX_CONFIG */
 }
 
 int
@@ -555,10 +610,14 @@ main(int argc, char **argv)
 	case OPTIONS_RUN:
 		break;
 	}
+	if (server.options.check_config)
+		server.options.syslog = "stderr";
 	if (!logger_open(&server.logger, server.options.syslog, server.options.debug_areas))
 		return 71;
 	server.log = &server.logger.log;
 	umask(0077);
+	if (server.options.check_config)
+		return check_config(&server);
 	if (start(&server, &error) != STATUS_OK) {
 		log_error(server.log, "spamd", "%s", error.text);
 		if (server.logger.kind != LOGGER_STDERR)

@@ -50,6 +50,7 @@ static const struct option_row rows[] = {
 	{ "allow-tell", 'l', KIND_LATER, no_argument, 0, true, "Allow learning and reporting by clients" },
 	{ "allowed-ips", 'A', KIND_LIST, required_argument, AT(allowed_ips), true, "Limit client addresses; networks, IPv4 or IPv6" },
 	{ "cf", 0, KIND_LINE, required_argument, AT(cf_text), true, "Additional line of configuration" },
+	{ "check-config", 0, KIND_FLAG, no_argument, AT(check_config), true, "Say what is wrong with the configuration and end" },
 	{ "configpath", 'C', KIND_PATH, required_argument, AT(config_path), true, "Path of the distributed rules" },
 	{ "create-prefs", 'c', KIND_LATER, no_argument, 0, true, "Create user preferences files" },
 	{ "nocreate-prefs", 0, KIND_FLAG, no_argument, AT(create_prefs), false, NULL },
