@@ -4,255 +4,315 @@
 #include "spamc/connect.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/random.h>
-#include <sys/socket.h>
+#include <string.h>
 #include <sys/un.h>
-#include <time.h>
+#include <sysexits.h>
+#include <syslog.h>
 #include <unistd.h>
 
-enum { ADDRESSES_MAX = 64, STAGGER_MS = 250 };
+#include "spamc/private.h"
 
-struct addresses {
-	struct sockaddr_storage at[ADDRESSES_MAX];
-	socklen_t len[ADDRESSES_MAX];
-	size_t count;
+enum { STAGGER_MS = 250, HOST_STAGGER_MS = 2000, RETRIES = 3 };
+
+struct candidate {
+	const struct addrinfo *address;
+	int host;
+	int fd;
 };
 
-int64_t
-spamc_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
+struct race {
+	const struct transport *tp;
+	struct candidate *list;
+	struct pollfd *polls;
+	size_t count, begun;
+	int64_t begun_ms; /* the last attempt */
+	int last_error;
+	int number, of; /* for the log */
+};
 
 static int
 code_of(int error)
 {
 	switch (error) {
+	case ECONNREFUSED:
+	case ETIMEDOUT:
+	case ENETUNREACH:
+		return EX_UNAVAILABLE;
 	case EACCES:
-	case EPERM:
-		return SPAMC_NOPERM;
+		return EX_NOPERM;
 	case ENOMEM:
 	case ENFILE:
 	case EMFILE:
 	case ENOBUFS:
-		return SPAMC_OSERR;
-	case EAFNOSUPPORT:
-	case EBADF:
-	case EFAULT:
-	case ENOTSOCK:
-	case EPROTONOSUPPORT:
-	case EINVAL:
-		return SPAMC_SOFTWARE;
+		return EX_OSERR;
 	default:
-		return SPAMC_UNAVAILABLE;
+		return EX_SOFTWARE;
 	}
 }
 
-/* ---- names ---- */
+/* ---- candidates ---- */
 
-/* Adds the addresses of a host, families taking turns. */
-static int
-resolve(const struct spamc_target *target, const char *host, struct addresses *out)
+static size_t
+count_addresses(const struct transport *tp)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = 0}, *list,
-			*sorted[ADDRESSES_MAX];
-	size_t count = 0, used = 0;
-	int rc, family = AF_UNSPEC;
+	size_t count = 0;
 
-	hints.ai_family = target->ipv4_only ? AF_INET : target->ipv6_only ? AF_INET6 : AF_UNSPEC;
-	rc = getaddrinfo(host, target->port, &hints, &list);
-	if (rc != 0)
-		return rc == EAI_AGAIN    ? SPAMC_TEMPFAIL
-		       : rc == EAI_MEMORY ? SPAMC_OSERR
-		                          : SPAMC_NOHOST;
-	for (struct addrinfo *ai = list; ai != NULL && count < ADDRESSES_MAX; ai = ai->ai_next)
-		sorted[count++] = ai;
-	while (used < count && out->count < ADDRESSES_MAX) {
-		size_t pick = count;
-
-		/* the first that is left of another family than the last one, else the first that
-		 * is left */
-		for (size_t i = 0; i < count; i++)
-			if (sorted[i] != NULL &&
-			    (pick == count ||
-			     (sorted[pick]->ai_family == family && sorted[i]->ai_family != family)))
-				pick = i;
-		memcpy(&out->at[out->count], sorted[pick]->ai_addr, sorted[pick]->ai_addrlen);
-		out->len[out->count++] = sorted[pick]->ai_addrlen;
-		family = sorted[pick]->ai_family;
-		sorted[pick] = NULL;
-		used++;
-	}
-	freeaddrinfo(list);
-	return SPAMC_OK;
+	for (int i = 0; i < tp->nhosts; i++)
+		for (const struct addrinfo *ai = tp->hosts[i]; ai != NULL; ai = ai->ai_next)
+			count++;
+	return count;
 }
 
-static int
-collect(const struct spamc_target *target, struct addresses *out)
+/* The next of a host's addresses: of another family than the last one while there is one. */
+static const struct addrinfo *
+pick(const struct addrinfo **from, const struct addrinfo *other, int family)
 {
-	size_t hosts = target->one_host && target->host_count > 1 ? 1 : target->host_count,
-	       offset = 0;
-	int code = SPAMC_NOHOST;
-	unsigned random = 0;
+	const struct addrinfo *ai = *from;
 
-	if (target->host_count == 0)
-		return resolve(target, "localhost", out);
-	if (target->randomize &&
-	    getrandom(&random, sizeof(random), GRND_NONBLOCK) == (ssize_t)sizeof(random))
-		offset = random % target->host_count;
-	for (size_t i = 0; i < hosts; i++) {
-		int rc = resolve(target, target->hosts[(i + offset) % target->host_count], out);
+	for (; ai != NULL; ai = ai->ai_next)
+		if ((ai->ai_family == family) == (other == NULL))
+			break;
+	*from = ai != NULL ? ai->ai_next : NULL;
+	return ai;
+}
 
-		if (rc == SPAMC_OK || code == SPAMC_NOHOST)
-			code = rc;
+/* Families take turns; within one the order is the resolver's. */
+static void
+add_host(struct race *race, const struct addrinfo *all, int host)
+{
+	int family = all->ai_family;
+	const struct addrinfo *same = all, *others = all, *ai;
+	bool turn = true;
+
+	while (same != NULL || others != NULL) {
+		ai = turn ? pick(&same, NULL, family) : pick(&others, all, family);
+		turn = !turn;
+		if (ai != NULL)
+			race->list[race->count++] =
+				(struct candidate){.address = ai, .host = host, .fd = -1};
 	}
-	return out->count > 0 ? SPAMC_OK : code;
 }
 
 /* ---- attempts ---- */
 
-struct race {
-	struct pollfd fds[ADDRESSES_MAX];
-	size_t begun;
-	int last_error;
-};
-
 static void
-begin_attempt(struct race *race, const struct addresses *list)
+log_failure(struct race *race, const struct candidate *c, int error)
 {
-	size_t i = race->begun++;
-	struct pollfd *p = &race->fds[i];
+	char host[NI_MAXHOST];
+	bool more = race->begun < race->count || race->number < race->of;
 
-	*p = (struct pollfd){.fd = -1, .events = POLLOUT};
-	p->fd = socket(list->at[i].ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (p->fd < 0) {
-		race->last_error = errno;
-		return;
-	}
-	if (connect(p->fd, (const struct sockaddr *)&list->at[i], list->len[i]) != 0 &&
-	    errno != EINPROGRESS && errno != EAGAIN) {
-		race->last_error = errno;
-		close(p->fd);
-		p->fd = -1;
-	}
+	if (getnameinfo(c->address->ai_addr, c->address->ai_addrlen, host, sizeof(host), NULL, 0,
+	                NI_NUMERICHOST) != 0)
+		strcpy(host, "?");
+	/* a host that is down is no news while the list has others */
+	spamc_say(race->tp->flags,
+	          error == ECONNREFUSED && more && race->tp->nhosts > 1 ? LOG_DEBUG : LOG_ERR,
+	          "connect to spamd on %s failed, retrying (#%d of %d): %s", host, race->number,
+	          race->of, strerror(error));
 }
 
-/* Index of a socket that is connected, or -1; those that failed are closed. */
+static void
+fail(struct race *race, struct candidate *c, int error)
+{
+	race->last_error = error;
+	log_failure(race, c, error);
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+/* Tests need an address at which nobody ever answers. */
+static bool
+is_broadcast(const struct addrinfo *ai)
+{
+	const struct sockaddr_in *in = (const void *)ai->ai_addr;
+
+	return ai->ai_family == AF_INET && in->sin_addr.s_addr == INADDR_BROADCAST;
+}
+
+static void
+begin_attempt(struct race *race)
+{
+	struct candidate *c = &race->list[race->begun++];
+	const struct addrinfo *ai = c->address;
+
+	race->begun_ms = spamc_now_ms();
+	if (is_broadcast(ai)) {
+		spamc_say(race->tp->flags, LOG_ERR,
+		          "connect to spamd on 255.255.255.255 failed, broadcast addr");
+		return;
+	}
+	c->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (c->fd < 0)
+		fail(race, c, errno);
+	else if (connect(c->fd, ai->ai_addr, ai->ai_addrlen) != 0 && errno != EINPROGRESS)
+		fail(race, c, errno);
+}
+
+/* A socket that is connected, taken out of the list, or -1. */
 static int
 settle(struct race *race)
 {
 	for (size_t i = 0; i < race->begun; i++) {
-		int error = 0;
+		struct candidate *c = &race->list[i];
+		int error = 0, fd = c->fd;
 		socklen_t len = sizeof(error);
 
-		if (race->fds[i].fd < 0 || race->fds[i].revents == 0)
+		if (fd < 0 || race->polls[i].revents == 0)
 			continue;
-		if (getsockopt(race->fds[i].fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 &&
-		    error == 0)
-			return (int)i;
-		race->last_error = error;
-		close(race->fds[i].fd);
-		race->fds[i].fd = -1;
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0) {
+			c->fd = -1;
+			return fd;
+		}
+		fail(race, c, error);
 	}
 	return -1;
 }
 
 static bool
-has_open(const struct race *race)
+set_polls(struct race *race)
 {
-	for (size_t i = 0; i < race->begun; i++)
-		if (race->fds[i].fd >= 0)
-			return true;
-	return false;
+	bool open = false;
+
+	for (size_t i = 0; i < race->begun; i++) {
+		race->polls[i] = (struct pollfd){.fd = race->list[i].fd, .events = POLLOUT};
+		open |= race->list[i].fd >= 0;
+	}
+	return open;
 }
 
-static int
-run_race(const struct spamc_target *target, const struct addresses *list, int *fd_r)
+/* When the next address gets its turn although the last one has not failed. */
+static int64_t
+next_turn(const struct race *race)
 {
-	struct race race = {.begun = 0, .last_error = ECONNREFUSED};
-	int64_t deadline = target->connect_timeout_s > 0
-	                           ? spamc_now_ms() + target->connect_timeout_s * 1000
-	                           : INT64_MAX;
+	const struct candidate *last = &race->list[race->begun - 1];
+
+	if (race->begun == race->count)
+		return INT64_MAX;
+	return race->begun_ms + (last[1].host == last->host ? STAGGER_MS : HOST_STAGGER_MS);
+}
+
+/* One round over all addresses: a socket or -1. */
+static int
+run_race(struct race *race, int64_t deadline)
+{
 	int winner = -1;
 
+	race->begun = 0;
 	while (winner < 0) {
-		int64_t now = spamc_now_ms();
-		int wait = -1;
+		int64_t now = spamc_now_ms(), until;
 
-		if (!has_open(&race)) {
-			if (race.begun == list->count)
-				break;
-			begin_attempt(&race, list);
+		if (now >= deadline)
+			race->last_error = ETIMEDOUT;
+		if (now >= deadline || (!set_polls(race) && race->begun == race->count))
+			break;
+		until = race->begun == 0 || !set_polls(race) ? now : next_turn(race);
+		if (until <= now) {
+			begin_attempt(race);
 			continue;
 		}
-		if (now >= deadline) {
-			race.last_error = ETIMEDOUT;
-			break;
-		}
-		if (race.begun < list->count)
-			wait = STAGGER_MS;
-		if (deadline != INT64_MAX && (wait < 0 || deadline - now < wait))
-			wait = deadline - now > 60000 ? 60000 : (int)(deadline - now);
-		if (poll(race.fds, race.begun, wait) == 0 && race.begun < list->count)
-			begin_attempt(&race, list);
-		winner = settle(&race);
+		until = until < deadline ? until : deadline;
+		if (poll(race->polls, race->begun,
+		         until - now > 60000 ? 60000 : (int)(until - now)) > 0)
+			winner = settle(race);
 	}
-	for (size_t i = 0; i < race.begun; i++)
-		if ((int)i != winner && race.fds[i].fd >= 0)
-			close(race.fds[i].fd);
-	if (winner < 0) {
-		errno = race.last_error;
-		return code_of(race.last_error);
+	for (size_t i = 0; i < race->begun; i++) {
+		if (race->list[i].fd >= 0 && winner < 0)
+			fail(race, &race->list[i], ETIMEDOUT);
+		else if (race->list[i].fd >= 0)
+			close(race->list[i].fd);
+		race->list[i].fd = -1;
 	}
-	*fd_r = race.fds[winner].fd;
-	return SPAMC_OK;
+	return winner;
+}
+
+/* As many attempts as asked for, and each host once at least. */
+static int
+run_rounds(struct race *race, int timeout_s)
+{
+	const struct transport *tp = race->tp;
+	int tries = tp->connect_retries == 0 ? RETRIES : tp->connect_retries;
+	int hosts = tp->nhosts > 0 ? tp->nhosts : 1;
+	int rounds = tries < hosts ? 1 : (tries + hosts - 1) / hosts;
+	int pause = tp->retry_sleep < 0 ? 1 : tp->retry_sleep, fd = -1;
+
+	race->of = rounds;
+	for (int i = 0; i < rounds && fd < 0; i++) {
+		if (i > 0 && pause > 0)
+			sleep((unsigned)pause);
+		race->number = i + 1;
+		fd = run_race(race, timeout_s > 0 ? spamc_now_ms() + (int64_t)timeout_s * 1000
+		                                  : INT64_MAX);
+	}
+	if (fd < 0)
+		spamc_say(tp->flags, LOG_ERR,
+		          "connection attempt to spamd aborted after %d retries", tries);
+	return fd;
 }
 
 static int
-unix_address(const struct spamc_target *target, struct addresses *list)
+connect_tcp(const struct transport *tp, int timeout_s, int *fd_r)
 {
-	struct sockaddr_un *addr = (struct sockaddr_un *)(void *)&list->at[0];
+	size_t count = count_addresses(tp);
+	struct race race = {.tp = tp};
 
-	if (strlen(target->unix_path) >= sizeof(addr->sun_path))
-		return SPAMC_SOFTWARE;
-	addr->sun_family = AF_UNIX;
-	memcpy(addr->sun_path, target->unix_path, strlen(target->unix_path) + 1);
-	list->len[0] = sizeof(*addr);
-	list->count = 1;
-	return SPAMC_OK;
+	race.list = calloc(count + 1, sizeof(*race.list));
+	race.polls = calloc(count + 1, sizeof(*race.polls));
+	if (race.list == NULL || race.polls == NULL) {
+		free(race.list);
+		free(race.polls);
+		return EX_OSERR;
+	}
+	for (int i = 0; i < tp->nhosts; i++)
+		if (tp->hosts[i] != NULL)
+			add_host(&race, tp->hosts[i], i);
+	*fd_r = run_rounds(&race, timeout_s);
+	free(race.list);
+	free(race.polls);
+	return *fd_r >= 0 ? EX_OK : code_of(race.last_error);
+}
+
+/* ---- Unix sockets ---- */
+
+static int
+connect_unix(const struct transport *tp, int timeout_s, int *fd_r)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t len = strlen(tp->socketpath);
+	int fd, error = 0;
+	int64_t deadline = timeout_s > 0 ? spamc_now_ms() + (int64_t)timeout_s * 1000 : INT64_MAX;
+
+	if (len < sizeof(address.sun_path))
+		memcpy(address.sun_path, tp->socketpath, len);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || len >= sizeof(address.sun_path)) {
+		error = fd < 0 ? errno : ENAMETOOLONG;
+	} else {
+		/* a full backlog shows as EAGAIN and nothing tells when it has room */
+		while (connect(fd, (const void *)&address, sizeof(address)) != 0) {
+			error = errno;
+			if (error != EAGAIN || spamc_now_ms() >= deadline)
+				break;
+			usleep(20000);
+			error = 0;
+		}
+	}
+	if (error == 0) {
+		*fd_r = fd;
+		return EX_OK;
+	}
+	spamc_say(tp->flags, LOG_ERR, "connect(AF_UNIX) to spamd using --socket='%s' failed: %s",
+	          tp->socketpath, strerror(error));
+	if (fd >= 0)
+		close(fd);
+	return code_of(error == EAGAIN ? ETIMEDOUT : error);
 }
 
 int
-spamc_connect(const struct spamc_target *target, int *fd_r, spamc_log_fn log, void *log_data)
+spamc_connect(const struct transport *tp, int timeout_s, int *fd_r)
 {
-	struct addresses *list = calloc(1, sizeof(*list));
-	long tries = target->unix_path != NULL || target->connect_retries < 1
-	                     ? 1
-	                     : target->connect_retries;
-	int code;
-
-	if (list == NULL)
-		return SPAMC_OSERR;
-	code = target->unix_path != NULL ? unix_address(target, list) : collect(target, list);
-	for (long i = 0; code == SPAMC_OK && i < tries; i++) {
-		code = run_race(target, list, fd_r);
-		if (code == SPAMC_OK || code != SPAMC_UNAVAILABLE || i + 1 == tries)
-			break;
-		log(log_data, "connect to spamd failed, retrying (#%ld of %ld): %s", i + 1, tries,
-		    strerror(errno));
-		if (target->retry_sleep_s > 0)
-			sleep((unsigned)target->retry_sleep_s);
-		code = SPAMC_OK;
-	}
-	if (code != SPAMC_OK)
-		log(log_data, "connection attempt to spamd aborted after %ld retries", tries);
-	free(list);
-	return code;
+	return tp->socketpath != NULL ? connect_unix(tp, timeout_s, fd_r)
+	                              : connect_tcp(tp, timeout_s, fd_r);
 }

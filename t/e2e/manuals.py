@@ -9,7 +9,7 @@ SRC = os.environ.get('srcdir', '.')
 PAGES = {
     'spamassassin': ('cmd/spamassassin.c', 'doc/spamassassin.1'),
     'sa-compile': ('cmd/sa_compile.c', 'doc/sa-compile.1'),
-    'spamc': ('spamc/main.c', 'doc/spamc.1'),
+    'spamc': ('spamc/options.c', 'doc/spamc.1'),
     'spamd': ('spamd/options.c', 'doc/spamd.8'),
 }
 MACROS = {'Ar', 'Ns', 'Op', 'Oo', 'Oc', 'Fl', 'Ev', 'Pa', 'Dv', 'Xo', 'Xc', 'Cm', 'Ic', 'Li', 'Nm', 'Ql', 'Xr', 'Sy'}
