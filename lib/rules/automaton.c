@@ -17,7 +17,9 @@ enum {
 	LANES = 4,
 	/* An automaton that says "maybe" to three of four texts is left out for a while. */
 	TRIAL = 64,
-	HOLIDAY = 2000
+	HOLIDAY = 2000,
+	/* Idle stretches that are longer than this on average are skipped faster than stepped. */
+	LONG_IDLE = 10
 };
 
 /* Rows are numbered in units of entries, so that 16 bits name them and the processor scales them.
@@ -455,6 +457,12 @@ struct table {
 	uint32_t asked;
 	uint32_t maybes;  /* of these */
 	uint32_t holiday; /* texts still to come that it is not asked for */
+	/* Learned from the first TRIAL texts: idle most of the time, so it runs alone. */
+	uint32_t trials;
+	bool runs_alone;
+	size_t bytes;
+	size_t idle_bytes;
+	size_t idle_runs;
 	/* What a match that begins at this byte waits for: not stored in each state. */
 	uint32_t *start;
 	uint32_t start_count;
@@ -1012,15 +1020,59 @@ lane_step(struct lane lanes[LANES], struct lane *lane, struct automaton_cache *c
 		lane_finish(lane, state == GO_ACCEPT);
 }
 
+static const unsigned char *
+skip_idle(struct table *t, const unsigned char *p, const unsigned char *end)
+{
+	const bool *stays = t->stays;
+	const unsigned char *begin = p;
+
+	while (end - p >= 4 && stays[p[0]] & stays[p[1]] & stays[p[2]] & stays[p[3]])
+		p += 4;
+	while (p < end && stays[*p])
+		p++;
+	t->idle_bytes += (size_t)(p - begin);
+	t->idle_runs++;
+	return p;
+}
+
+/* One job to its end: what is idle is skipped. */
 static void
 lane_run(struct lane lanes[LANES], struct lane *lane, struct automaton_cache *cache)
 {
+	struct table *t = lane->table;
+
+	t->bytes += (size_t)(lane->end - lane->p);
 	while (lane->job != NULL) {
-		if (lane->state == lane->table->idle)
-			while (lane->p < lane->end && lane->table->stays[*lane->p])
-				lane->p++;
+		uint32_t state = lane->state, next = state;
+		const unsigned char *p = lane->p;
+
+		for (;;) {
+			if (state == t->idle)
+				p = skip_idle(t, p, lane->end);
+			if (p == lane->end)
+				break;
+			next = lane->go[(size_t)(state - GO_STATE) * UNIT + lane->map[*p]];
+			if (next < GO_STATE)
+				break;
+			state = next;
+			p++;
+		}
+		lane->state = state;
+		lane->p = p;
 		lane_step(lanes, lane, cache);
 	}
+}
+
+/* Is this text better run alone?  The first ones are, to learn how idle the automaton is. */
+static bool
+is_for_one(struct table *t)
+{
+	if (t->trials >= TRIAL)
+		return t->runs_alone;
+	if (++t->trials == TRIAL)
+		t->runs_alone =
+			t->idle_bytes > t->bytes / 2 && t->idle_bytes / LONG_IDLE > t->idle_runs;
+	return true;
 }
 
 static size_t
@@ -1089,7 +1141,9 @@ automata_run(struct automaton_cache *cache, struct automaton_job *jobs, size_t c
 		for (int k = 0; k < LANES; k++)
 			while (lanes[k].job == NULL && next < count) {
 				prefetch_job(cache, jobs, next, count);
-				lane_begin(&lanes[k], cache, &jobs[next++]);
+				if (lane_begin(&lanes[k], cache, &jobs[next++]) &&
+				    is_for_one(lanes[k].table))
+					lane_run(lanes, &lanes[k], cache);
 			}
 		for (int k = 0; k < LANES; k++)
 			lanes_moved(lanes, lanes[k].table);
