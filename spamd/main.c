@@ -20,14 +20,18 @@
 #include <unistd.h>
 
 #include "check/paths.h"
+#include "spamd/daemon.h"
 #include "spamd/listener.h"
 #include "spamd/logger.h"
 #include "spamd/options.h"
+#include "spamd/pool.h"
+#include "spamd/systemd.h"
+#include "spamd/user.h"
 #include "spamd/warm.h"
 #include "spamd/worker.h"
 #include "util/clock.h"
 
-enum { WORKERS_MAX = 1024, TICK_MS = 200, DRAIN_SECONDS = 10 };
+enum { TICK_MS = 200, DRAIN_SECONDS = 10 };
 
 struct server {
 	struct arena *arena;
@@ -39,11 +43,11 @@ struct server {
 	struct listener_set listeners;
 	struct tls_server *tls; /* NULL: no listener wants it */
 	struct netset allowed;
-	struct worker_slot *slots; /* shared memory */
-	size_t slot_count;
-	size_t wanted; /* workers */
-	int life[2];   /* pipe whose writing end only the parent holds */
+	struct pool pool;
+	int life[2]; /* pipe whose writing end only the parent holds */
 	int signals[2];
+	int ready; /* to the process that waits in the foreground; -1: none */
+	int64_t watchdog_ms, next_sign_ms; /* of life, for systemd; 0: none */
 };
 
 static int signal_fd = -1;
@@ -153,105 +157,35 @@ load_tls(struct server *server, bool wanted, struct error *error)
 	return STATUS_OK;
 }
 
-static const char *
-user_to_become(const struct server *server)
-{
-	if (server->options.username != NULL)
-		return server->options.username;
-	if (geteuid() != 0)
-		return NULL;
-	log_warn(server->log, "spamd",
-	         "still running as root: user not specified with -u, not found, or set to root, "
-	         "falling back to %s",
-	         server->options.default_user);
-	return server->options.default_user;
-}
-
-/* In the worker, before it sees a byte of mail; no way back. */
 static enum status
-drop_privileges(const char *user, const char *group, struct error *error)
+open_pipes(struct server *server, struct error *error)
 {
-	const struct passwd *pw;
-	gid_t gid;
-
-	if (user == NULL || geteuid() != 0)
-		return STATUS_OK;
-	pw = getpwnam(user);
-	if (pw == NULL)
-		return error_set(error, STATUS_BAD, "no user %s", user);
-	if (pw->pw_uid == 0)
-		return error_set(error, STATUS_BAD,
-		                 "cannot run as root: choose another user with -u");
-	gid = pw->pw_gid;
-	if (group != NULL) {
-		const struct group *gr = getgrnam(group);
-
-		if (gr == NULL)
-			return error_set(error, STATUS_BAD, "no group %s", group);
-		gid = gr->gr_gid;
-	}
-	if (initgroups(user, gid) != 0 || setresgid(gid, gid, gid) != 0 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) != 0)
-		return error_set(error, STATUS_IO, "cannot become %s: %s", user, strerror(errno));
-	if (setuid(0) == 0)
-		return error_set(error, STATUS_IO, "root could be regained: refusing to run");
-	return STATUS_OK;
-}
-
-static enum status
-write_pid_file(const struct server *server, struct error *error)
-{
-	const char *path = server->options.pid_file;
-	char temporary[4096];
-	FILE *file;
-	int fd;
-
-	if (path == NULL)
-		return STATUS_OK;
-	snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	file = fd < 0 ? NULL : fdopen(fd, "w");
-	if (file == NULL)
-		return error_set(error, STATUS_IO, "cannot write pid file %s: %s", path,
-		                 strerror(errno));
-	fprintf(file, "%ld\n", (long)getpid());
-	if (fclose(file) != 0 || rename(temporary, path) != 0) {
-		unlink(temporary);
-		return error_set(error, STATUS_IO, "cannot write pid file %s: %s", path,
-		                 strerror(errno));
-	}
-	return STATUS_OK;
-}
-
-static enum status
-make_scoreboard(struct server *server, struct error *error)
-{
-	if (server->options.max_children > WORKERS_MAX / 2)
-		server->options.max_children = WORKERS_MAX / 2;
-	/* as many again that drain: they hold clients, but accept none */
-	server->slot_count = (size_t)server->options.max_children * 2;
-	server->slots = mmap(NULL, server->slot_count * sizeof(*server->slots),
-	                     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (server->slots == MAP_FAILED)
-		return error_set(error, STATUS_IO, "no memory for the scoreboard: %s",
-		                 strerror(errno));
 	if (pipe2(server->life, O_CLOEXEC) != 0 ||
 	    pipe2(server->signals, O_CLOEXEC | O_NONBLOCK) != 0)
 		return error_set(error, STATUS_IO, "pipe: %s", strerror(errno));
-	server->wanted = (size_t)server->options.min_children;
 	return STATUS_OK;
 }
 
 static void
 install_signals(struct server *server)
 {
-	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGUSR2};
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
 	signal_fd = server->signals[1];
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		sigaction(numbers[i], &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
+}
+
+static void
+write_pid(const struct server *server)
+{
+	struct error error;
+
+	if (server->options.pid_file != NULL &&
+	    daemon_write_pid(server->options.pid_file, &error) != STATUS_OK)
+		log_warn(server->log, "spamd", "%s", error.text);
 }
 
 static void
@@ -271,14 +205,16 @@ log_started(const struct server *server)
 	}
 	log_info(server->log, "spamd", "server started on %.*s (running version %s)",
 	         SLICE_FMT(text), CONF_SA_VERSION_TEXT);
+	write_pid(server);
 	log_info(server->log, "spamd", "server pid: %ld", (long)getpid());
 }
 
 /* ---- workers ---- */
 
 static void
-run_worker(struct server *server, struct worker_slot *slot)
+run_worker(void *data, struct worker_slot *slot)
 {
+	struct server *server = data;
 	struct worker_config config = {
 		.options = &server->options,
 		.filter = server->filter,
@@ -294,12 +230,13 @@ run_worker(struct server *server, struct worker_slot *slot)
 	int code;
 
 	signal(SIGCHLD, SIG_DFL);
+	signal(SIGUSR2, SIG_IGN);
 	close(server->life[1]);
 	close(server->signals[0]);
 	close(server->signals[1]);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (drop_privileges(user_to_become(server), server->options.groupname, &error) !=
-	    STATUS_OK) {
+	user_set_home(&server->options);
+	if (user_drop(&server->options, server->log, &error) != STATUS_OK) {
 		log_error(server->log, "spamd", "%s", error.text);
 		_exit(71);
 	}
@@ -309,119 +246,12 @@ run_worker(struct server *server, struct worker_slot *slot)
 	_exit(code);
 }
 
-static void
-start_worker(struct server *server, struct worker_slot *slot)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		run_worker(server, slot);
-	if (pid < 0) {
-		log_error(server->log, "spamd", "cannot fork a worker: %s: trying again",
-		          strerror(errno));
-		return;
-	}
-	atomic_store(&slot->draining, 0);
-	atomic_store(&slot->pid, (int)pid);
-	log_info(server->log, "spamd", "server successfully spawned child process, pid %ld",
-	         (long)pid);
-}
-
-static bool
-is_serving(const struct worker_slot *slot)
-{
-	return atomic_load(&slot->pid) != 0 && atomic_load(&slot->draining) == 0;
-}
-
-/* A worker more when all of those there are have messages in hand. */
-static void
-scale_up(struct server *server)
-{
-	size_t running = 0, busy = 0;
-
-	for (size_t i = 0; i < server->slot_count; i++) {
-		if (!is_serving(&server->slots[i]))
-			continue;
-		running++;
-		busy += atomic_load(&server->slots[i].scans) > 0;
-	}
-	if (running == server->wanted && busy == running &&
-	    server->wanted < (size_t)server->options.max_children) {
-		server->wanted++;
-		log_info(server->log, "prefork",
-		         "adjust: 0 idle children less than 1 minimum idle children.  "
-		         "Increasing spamd children");
-	}
-}
-
-static void
-fill_slots(struct server *server)
-{
-	size_t running = 0;
-
-	for (size_t i = 0; i < server->slot_count; i++)
-		running += is_serving(&server->slots[i]);
-	for (size_t i = 0; i < server->slot_count && running < server->wanted; i++)
-		if (atomic_load(&server->slots[i].pid) == 0) {
-			start_worker(server, &server->slots[i]);
-			running++;
-		}
-}
-
 static const char *
 signal_name(int number)
 {
 	const char *name = sigabbrev_np(number);
 
 	return name == NULL ? "?" : name;
-}
-
-static void
-log_exit(const struct server *server, pid_t pid, int status)
-{
-	if (WIFSIGNALED(status))
-		log_info(server->log, "spamd",
-		         "handled cleanup of child pid [%ld] due to SIG%s: %s, signal %d (%04x)",
-		         (long)pid, signal_name(WTERMSIG(status)), "KILLED", WTERMSIG(status),
-		         (unsigned)status);
-	else
-		log_info(server->log, "spamd", "handled cleanup of child pid [%ld]: exit %d",
-		         (long)pid, WEXITSTATUS(status));
-}
-
-static size_t
-reap(struct server *server)
-{
-	size_t running = 0;
-	pid_t pid;
-	int status;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (size_t i = 0; i < server->slot_count; i++)
-			if (atomic_load(&server->slots[i].pid) == (int)pid) {
-				log_exit(server, pid, status);
-				atomic_store(&server->slots[i].scans, 0);
-				atomic_store(&server->slots[i].connections, 0);
-				atomic_store(&server->slots[i].draining, 0);
-				atomic_store(&server->slots[i].pid, 0);
-			}
-	for (size_t i = 0; i < server->slot_count; i++)
-		running += atomic_load(&server->slots[i].pid) != 0;
-	return running;
-}
-
-static void
-tell_workers(const struct server *server, int number)
-{
-	for (size_t i = 0; i < server->slot_count; i++) {
-		int pid = atomic_load(&server->slots[i].pid);
-
-		if (pid <= 0)
-			continue;
-		if (number == SIGTERM)
-			atomic_store(&server->slots[i].draining, 1);
-		kill(pid, number);
-	}
 }
 
 /* New workers get the new filter; old ones finish what they have.  A broken configuration changes
@@ -434,33 +264,83 @@ reload(struct server *server)
 	struct error error;
 
 	log_info(server->log, "spamd", "server hit by SIGHUP, restarting");
+	systemd_notify_reloading();
+	logger_reopen(&server->logger);
 	if (load_filter(server, &error) != STATUS_OK) {
 		log_error(server->log, "spamd", "new configuration not used: %s", error.text);
 		server->filter = old;
+		systemd_notify("READY=1");
 		return;
 	}
 	if (load_tls(server, listener_any_tls(&server->listeners), &error) != STATUS_OK)
 		log_error(server->log, "spamd", "new TLS keys not used: %s", error.text);
-	tell_workers(server, SIGTERM);
+	pool_signal(&server->pool, SIGTERM);
+	pool_fill(&server->pool, clock_monotonic_ms());
+	log_started(server);
+	systemd_notify("READY=1");
 	match_scratch_destroy(&old_match);
 	filter_destroy(&old);
 }
 
+/* SIGTERM or SIGINT is among the signals that came meanwhile. */
+static bool
+asked_again(struct server *server, int timeout_ms)
+{
+	struct pollfd fd = {.fd = server->signals[0], .events = POLLIN};
+	unsigned char bytes[64];
+	ssize_t n = poll(&fd, 1, timeout_ms) > 0 ? read(fd.fd, bytes, sizeof(bytes)) : 0;
+
+	for (ssize_t i = 0; i < n; i++)
+		if (bytes[i] == SIGTERM || bytes[i] == SIGINT)
+			return true;
+	return false;
+}
+
+/* The addresses are free at once; messages in hand get their time, unless we are asked twice. */
 static void
 drain(struct server *server)
 {
-	int64_t deadline = clock_monotonic_ms() + DRAIN_SECONDS * 1000;
-	struct pollfd fd = {.fd = server->signals[0], .events = POLLIN};
+	long limit_s = server->options.timeout_child_s > 0 ? server->options.timeout_child_s
+	                                                   : DRAIN_SECONDS;
+	int64_t deadline = clock_monotonic_ms() + limit_s * 1000;
 
-	tell_workers(server, SIGTERM);
-	while (reap(server) > 0 && clock_monotonic_ms() < deadline) {
-		unsigned char bytes[64];
+	systemd_notify("STOPPING=1");
+	listener_close_all(&server->listeners, true);
+	if (server->options.pid_file != NULL)
+		daemon_remove_pid(server->options.pid_file);
+	pool_signal(&server->pool, SIGTERM);
+	while (pool_reap(&server->pool) > 0 && clock_monotonic_ms() < deadline)
+		if (asked_again(server, 100) &&
+		    deadline > clock_monotonic_ms() + DRAIN_SECONDS * 1000)
+			deadline = clock_monotonic_ms() + DRAIN_SECONDS * 1000;
+	pool_signal(&server->pool, SIGKILL);
+	pool_reap(&server->pool);
+}
 
-		if (poll(&fd, 1, 100) > 0 && read(server->signals[0], bytes, sizeof(bytes)) < 0)
-			continue;
+static void
+show_life(struct server *server, int64_t now_ms)
+{
+	if (server->watchdog_ms == 0 || now_ms < server->next_sign_ms)
+		return;
+	server->next_sign_ms = now_ms + server->watchdog_ms;
+	systemd_notify("WATCHDOG=1");
+}
+
+/* SIGUSR2: which worker has what in hand. */
+static void
+log_workers(const struct server *server)
+{
+	for (size_t i = 0; i < server->pool.slot_count; i++) {
+		const struct worker_slot *slot = &server->pool.slots[i];
+
+		if (atomic_load(&slot->pid) != 0)
+			log_info(server->log, "spamd",
+			         "caught SIGUSR2: child [%d] has %d connections, %d messages in "
+			         "hand%s",
+			         atomic_load(&slot->pid), atomic_load(&slot->connections),
+			         atomic_load(&slot->scans),
+			         atomic_load(&slot->draining) ? ", ends after them" : "");
 	}
-	tell_workers(server, SIGKILL);
-	reap(server);
 }
 
 static int
@@ -473,7 +353,7 @@ serve(struct server *server)
 		ssize_t n;
 		bool hup = false;
 
-		fill_slots(server);
+		pool_fill(&server->pool, clock_monotonic_ms());
 		poll(&fd, 1, TICK_MS);
 		n = read(server->signals[0], bytes, sizeof(bytes));
 		for (ssize_t i = 0; i < n; i++) {
@@ -485,74 +365,46 @@ serve(struct server *server)
 				return 0;
 			}
 			hup |= bytes[i] == SIGHUP;
+			if (bytes[i] == SIGUSR2)
+				log_workers(server);
 		}
-		reap(server);
+		pool_reap(&server->pool);
 		if (hup)
 			reload(server);
-		scale_up(server);
+		pool_scale(&server->pool, clock_monotonic_ms());
+		show_life(server, clock_monotonic_ms());
 	}
-}
-
-static bool
-go_background(void)
-{
-	pid_t pid = fork();
-	int null;
-
-	if (pid < 0)
-		return false;
-	if (pid > 0)
-		_exit(0);
-	setsid();
-	null = open("/dev/null", O_RDWR);
-	if (null >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-		if (null > 2)
-			close(null);
-	}
-	return true;
 }
 
 static enum status
 start(struct server *server, struct error *error)
 {
-	enum status status = make_allowed(server, error);
+	enum status status = user_check(&server->options, error);
 
 	if (status == STATUS_OK)
-		status = listener_open_all(server->arena, &server->options, server->log, 0,
-		                           &server->listeners, error);
+		status = make_allowed(server, error);
+
+	if (status == STATUS_OK)
+		status = listener_open_all(server->arena, &server->options, server->log,
+		                           systemd_sockets(), &server->listeners, error);
 	if (status == STATUS_OK)
 		status = load_tls(server, listener_any_tls(&server->listeners), error);
 	if (status == STATUS_OK)
 		status = load_filter(server, error);
+	server->pool = (struct pool){
+		.options = &server->options, .log = server->log, .run = run_worker, .data = server};
 	if (status == STATUS_OK)
-		status = make_scoreboard(server, error);
-	if (status == STATUS_OK && server->options.daemonize && !go_background())
-		status = error_set(error, STATUS_IO, "cannot go to the background: %s",
-		                   strerror(errno));
+		status = pool_init(&server->pool, error);
+	if (status == STATUS_OK && server->options.daemonize)
+		status = daemon_start(&server->ready, error);
+	if (status == STATUS_OK && server->options.daemonize)
+		logger_detach(&server->logger);
 	if (status == STATUS_OK)
-		status = write_pid_file(server, error);
+		status = open_pipes(server, error);
 	return status;
 }
 
 /* ---- --check-config ---- */
-
-static enum status
-check_users(const struct spamd_options *o, struct error *error)
-{
-	const struct passwd *pw;
-
-	if (o->username != NULL && (pw = getpwnam(o->username)) == NULL)
-		return error_set(error, STATUS_BAD, "no user %s", o->username);
-	if (o->username != NULL && geteuid() == 0 && pw->pw_uid == 0)
-		return error_set(error, STATUS_BAD,
-		                 "cannot run as root: choose another user with -u");
-	if (o->groupname != NULL && getgrnam(o->groupname) == NULL)
-		return error_set(error, STATUS_BAD, "no group %s", o->groupname);
-	return STATUS_OK;
-}
 
 /* Says so too. */
 static bool
@@ -576,7 +428,7 @@ check_config(struct server *server)
 	bad += is_bad(server, listener_check_all(server->arena, &server->options, &tls, &error),
 	              &error);
 	bad += is_bad(server, load_tls(server, tls, &error), &error);
-	bad += is_bad(server, check_users(&server->options, &error), &error);
+	bad += is_bad(server, user_check(&server->options, &error), &error);
 	if (!is_bad(server, load_filter(server, &error), &error))
 		bad += server->filter->errors;
 	else
@@ -594,7 +446,7 @@ check_config(struct server *server)
 int
 main(int argc, char **argv)
 {
-	struct server server = {.arena = arena_create(0)};
+	struct server server = {.arena = arena_create(0), .ready = -1};
 	struct error error = {""};
 	int code = 0;
 
@@ -612,7 +464,7 @@ main(int argc, char **argv)
 	}
 	if (server.options.check_config)
 		server.options.syslog = "stderr";
-	if (!logger_open(&server.logger, server.options.syslog, server.options.debug_areas))
+	if (!logger_open(&server.logger, &server.options))
 		return 71;
 	server.log = &server.logger.log;
 	umask(0077);
@@ -627,10 +479,11 @@ main(int argc, char **argv)
 	}
 	install_signals(&server);
 	log_started(&server);
+	server.watchdog_ms = systemd_watchdog_ms();
+	systemd_notify("READY=1");
+	if (server.ready >= 0)
+		daemon_ready(server.ready);
 	code = serve(&server);
-	listener_close_all(&server.listeners, true);
-	if (server.options.pid_file != NULL)
-		unlink(server.options.pid_file);
 	match_scratch_destroy(&server.match);
 	filter_destroy(&server.filter);
 	tls_server_destroy(&server.tls);

@@ -4,11 +4,13 @@
 #include "spamd/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
-#include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -16,12 +18,14 @@
 #include "check/rewrite.h"
 #include "check/tags.h"
 #include "util/clock.h"
+#include "spamd/user.h"
 #include "util/strbuf.h"
 
 enum {
 	READ_BYTES = 1024 * 1024,
 	MESSAGE_BYTES_MAX = 256 * 1024 * 1024,
 	WRITE_SECONDS = 60,
+	AWAY_GRACE_MS = 5000, /* over the time limit, before a message's process is killed */
 	LAST_SEND_BYTES = 16 * 1024,
 	ARENA_BYTES_BASE =
 		64 * 1024 * 1024, /* budget of a message: this and so many times its size */
@@ -261,6 +265,24 @@ log_result(struct session *s, struct slice score, struct slice required)
 	         SLICE_FMT(has_shortcircuit ? shortcircuit : SLICE("")));
 }
 
+/* --timing: where the time of a request went. */
+static void
+log_timing(const struct session *s)
+{
+	int64_t now_us = clock_monotonic_us(), total = now_us - s->begun_us;
+	int64_t read = s->read_us - s->begun_us, scan = s->scanned_us - s->read_us;
+	int64_t write = now_us - s->scanned_us;
+	double percent = total > 0 ? 100.0 / (double)total : 0;
+
+	if (!s->env->options->timing || s->check == NULL)
+		return;
+	log_info(s->env->log, "timing",
+	         "total %.1f ms - read: %.1f (%.1f%%), scan: %.1f (%.1f%%), answer: %.1f (%.1f%%)",
+	         (double)total / 1e3, (double)read / 1e3, (double)read * percent,
+	         (double)scan / 1e3, (double)scan * percent, (double)write / 1e3,
+	         (double)write * percent);
+}
+
 /* ---- verdicts ---- */
 
 /* Up to and with the first empty line. */
@@ -344,6 +366,8 @@ answer_verdict(struct session *s)
 		return;
 	}
 	log_result(s, score, required);
+	if (s->env->options->timing)
+		s->scanned_us = clock_monotonic_us();
 	answer(s, strbuf_slice(&out));
 }
 
@@ -403,55 +427,123 @@ inflate_body(struct session *s, struct slice body, const char **problem_r)
 	return STATUS_OK;
 }
 
-/*
- * The preferences of the user that the client named; NULL: none, or not to be read.  A user who is
- * not there, or a file that is not safe to read, is said once; the message is scanned without.
- */
-static const struct prefs *
-user_prefs(struct session *s)
-{
-	struct slice name = slice_of(s->in + s->request.user_at, s->request.user_len), path, text;
-	const struct passwd *pw;
-	struct error error;
-	char *name_cstr;
+static void begin_here(struct session *s, struct user_request *user);
+static void write_more(struct session *s);
 
-	if (!s->env->options->user_config || !s->request.has_user || name.len == 0 ||
-	    name.len > 256 || memchr(name.data, '\0', name.len) != NULL)
-		return NULL;
-	name_cstr = arena_cstr(s->arena, name);
-	pw = name_cstr == NULL ? NULL : getpwnam(name_cstr);
-	if (pw == NULL) {
-		log_info(s->env->log, "spamd", "handle_user (getpwnam) unable to find user: '%.*s'",
-		         SLICE_FMT(s->user));
-		return NULL;
+/* ---- a message in a process of its own ---- */
+
+static void
+wait_for(int fd, short events, int64_t until_ms)
+{
+	struct pollfd pollfd = {.fd = fd, .events = events};
+	int64_t left = until_ms - clock_monotonic_ms();
+
+	(void)poll(&pollfd, 1, left < 0 ? 0 : left > 60000 ? 60000 : (int)left);
+}
+
+/* The whole life of that process: it becomes the user, scans, answers, ends. */
+static void
+run_away(struct session *s, struct user_request *user)
+{
+	s->env->leave_others(s->env->worker, s);
+	if (user_become(user) != STATUS_OK)
+		return;
+	s->env->uid = (unsigned long)geteuid();
+	begin_here(s, user);
+	while (s->state == SESSION_SCAN) {
+		session_step(s, 0);
+		if (s->waiting)
+			wait_for(session_fd(s), POLLIN, s->check->scan.wait.until_ms);
+		s->waiting = false;
 	}
-	switch (prefs_read_home(s->arena, pw->pw_dir, pw->pw_uid, &path, &text, &error)) {
-	case STATUS_OK:
-		return prefs_create(s->env->filter, s->arena, path, text, pw->pw_uid);
-	case STATUS_NONE:
-		break;
-	case STATUS_AGAIN:
-	case STATUS_BAD:
-	case STATUS_LIMIT:
-	case STATUS_IO:
-		log_warn(s->env->log, "spamd", "preferences of %.*s not read: %s",
-		         SLICE_FMT(s->user), error.text);
-		break;
+	while (s->state == SESSION_WRITE && clock_monotonic_ms() < s->deadline_ms) {
+		write_more(s);
+		if (s->state == SESSION_WRITE)
+			wait_for(s->fd, session_events(s), s->deadline_ms);
 	}
-	return NULL;
+}
+
+/* The worker keeps the reading end of a pipe that the process holds: it ends with it. */
+static void
+begin_away(struct session *s, struct user_request *user)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+		unavailable(s, "no descriptor for the message's process");
+		return;
+	}
+	s->away_pid = fork();
+	if (s->away_pid == 0) {
+		close(ends[0]);
+		run_away(s, user);
+		_exit(0);
+	}
+	close(ends[1]);
+	if (s->away_pid < 0) {
+		close(ends[0]);
+		unavailable(s, "cannot fork a process for the message");
+		return;
+	}
+	/* The client is the process's now. */
+	close(s->fd);
+	s->fd = ends[0];
+	s->state = SESSION_AWAY;
+	s->deadline_ms = s->env->options->timeout_child_s > 0
+	                         ? clock_monotonic_ms() + s->env->options->timeout_child_s * 1000 +
+	                                   AWAY_GRACE_MS
+	                         : INT64_MAX;
+	free(s->in);
+	s->in = NULL;
+	s->in_len = s->in_size = 0;
 }
 
 static void
-begin_scan(struct session *s, struct slice body)
+end_away(struct session *s)
+{
+	int status = 0;
+
+	while (waitpid(s->away_pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status))
+		log_error(s->env->log, "spamd",
+		          "process [%ld] with a message for %.*s ended by signal %d: connection "
+		          "closed",
+		          (long)s->away_pid, SLICE_FMT(s->user), WTERMSIG(status));
+	s->state = SESSION_CLOSED;
+}
+
+/* Inflates, reads the user's preferences, begins the scan; or answers why not. */
+static void
+begin_here(struct session *s, struct user_request *user)
 {
 	struct check_options options = {.limit_ms = s->env->options->timeout_child_s * 1000};
 	const char *problem;
 
-	s->message = body;
-	if (s->request.compressed && inflate_body(s, body, &problem) != STATUS_OK) {
+	if (s->request.compressed && inflate_body(s, s->message, &problem) != STATUS_OK) {
 		unavailable(s, problem);
 		return;
 	}
+	if (user_prefs(user, &options.prefs) != STATUS_OK) {
+		s->state = SESSION_CLOSED;
+		return;
+	}
+	s->check = check_create(s->env->filter, s->arena, s->env->match, s->message, &options);
+	if (s->check == NULL) {
+		unavailable(s, "no memory for the message");
+		return;
+	}
+	log_begin(s);
+	if (s->env->options->timing)
+		s->read_us = clock_monotonic_us();
+	s->state = SESSION_SCAN;
+	s->deadline_ms = INT64_MAX;
+}
+
+/* No store takes anything yet: what the reference answers where none is configured. */
+static void
+answer_tell(struct session *s)
+{
 	if (!take_arena(s)) {
 		s->state = SESSION_CLOSED;
 		return;
@@ -461,15 +553,47 @@ begin_scan(struct session *s, struct slice body)
 			? log_quote(s->arena,
 	                            slice_of(s->in + s->request.user_at, s->request.user_len), 256)
 			: SLICE("(unknown)");
-	options.prefs = user_prefs(s);
-	s->check = check_create(s->env->filter, s->arena, s->env->match, s->message, &options);
-	if (s->check == NULL) {
-		unavailable(s, "no memory for the message");
+	log_info(s->env->log, "spamd", "Tell: Did nothing for %.*s:%lu in %.1f seconds, %zu bytes",
+	         SLICE_FMT(s->user), s->env->uid,
+	         (double)(clock_monotonic_us() - s->begun_us) / 1e6, s->message.len);
+	answer(s, SLICE("SPAMD/1.1 0 EX_OK\r\n\r\n\r\n"));
+}
+
+static void
+begin_tell(struct session *s, struct slice body)
+{
+	const char *problem;
+
+	s->message = body;
+	if (s->request.compressed && inflate_body(s, body, &problem) != STATUS_OK)
+		unavailable(s, problem);
+	else
+		answer_tell(s);
+}
+
+static void
+begin_scan(struct session *s, struct slice body)
+{
+	struct user_request user;
+
+	s->message = body;
+	if (!take_arena(s)) {
+		s->state = SESSION_CLOSED;
 		return;
 	}
-	log_begin(s);
-	s->state = SESSION_SCAN;
-	s->deadline_ms = INT64_MAX;
+	user = (struct user_request){
+		.options = s->env->options,
+		.filter = s->env->filter,
+		.log = s->env->log,
+		.arena = s->arena,
+		.has_name = s->request.has_user,
+		.name = slice_of(s->in + s->request.user_at, s->request.user_len)};
+	s->user = user.has_name && user.name.len > 0 ? log_quote(s->arena, user.name, 256)
+	                                             : SLICE("(unknown)");
+	if (s->env->own_process)
+		begin_away(s, &user);
+	else
+		begin_here(s, &user);
 }
 
 static void
@@ -491,7 +615,34 @@ body_complete(struct session *s, size_t end)
 		protocol_error(s, text);
 		return;
 	}
-	begin_scan(s, body);
+	if (s->request.verb == SPAMD_TELL)
+		begin_tell(s, body);
+	else
+		begin_scan(s, body);
+}
+
+static void
+expect_body(struct session *s)
+{
+	if (s->request.compressed && !s->request.has_length)
+		unavailable(s, "Compress requires Content-length header");
+	else
+		s->state = SESSION_BODY;
+}
+
+static void
+check_tell(struct session *s)
+{
+	const struct spamd_request *r = &s->request;
+
+	if (!s->env->options->allow_tell)
+		unavailable(s, "TELL commands are not enabled, set the --allow-tell switch.");
+	else if (r->set_local && r->remove_local)
+		protocol_error(s, "Unable to set local and remove local in the same operation.");
+	else if (r->set_remote && r->remove_remote)
+		protocol_error(s, "Unable to set remote and remove remote in the same operation.");
+	else
+		expect_body(s);
 }
 
 static void
@@ -510,7 +661,7 @@ request_complete(struct session *s)
 		s->state = SESSION_CLOSED;
 		break;
 	case SPAMD_TELL:
-		unavailable(s, "TELL commands are not enabled, set the --allow-tell switch.");
+		check_tell(s);
 		break;
 	case SPAMD_NONE:
 	case SPAMD_CHECK:
@@ -519,10 +670,7 @@ request_complete(struct session *s)
 	case SPAMD_REPORT_IFSPAM:
 	case SPAMD_PROCESS:
 	case SPAMD_HEADERS:
-		if (s->request.compressed && !s->request.has_length)
-			unavailable(s, "Compress requires Content-length header");
-		else
-			s->state = SESSION_BODY;
+		expect_body(s);
 		break;
 	}
 }
@@ -664,6 +812,7 @@ write_more(struct session *s)
 	if (s->tls != NULL)
 		tls_end(s->tls);
 	(void)shutdown(s->fd, SHUT_WR);
+	log_timing(s);
 	s->state = SESSION_CLOSED;
 }
 
@@ -672,6 +821,11 @@ session_timeout(struct session *s)
 {
 	char text[128];
 
+	if (s->state == SESSION_AWAY) {
+		kill(s->away_pid, SIGKILL);
+		end_away(s);
+		return;
+	}
 	if (s->state == SESSION_WRITE || s->state == SESSION_HANDSHAKE) {
 		if (s->state == SESSION_HANDSHAKE)
 			log_handshake_failed(s, "peer does not go on");
@@ -704,6 +858,8 @@ session_events(const struct session *s)
 		return s->tls == NULL ? POLLOUT : tls_events(s->tls);
 	case SESSION_SCAN:
 		return s->waiting ? POLLIN : 0;
+	case SESSION_AWAY:
+		return POLLIN;
 	case SESSION_CLOSED:
 		break;
 	}
@@ -750,6 +906,10 @@ session_ready(struct session *s, int64_t now_ms)
 	s->waiting = false;
 	if (s->state == SESSION_HANDSHAKE)
 		shake_hands(s);
+	if (s->state == SESSION_AWAY) {
+		end_away(s);
+		return;
+	}
 	if (s->state == SESSION_WRITE)
 		write_more(s);
 	else if (s->state >= SESSION_LINE && s->state <= SESSION_BODY)

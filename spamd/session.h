@@ -6,6 +6,7 @@
  *	HANDSHAKE (TLS only) --> LINE --request line--> HEADERS --empty line--> BODY --all bytes-->
  *SCAN --verdict--> WRITE
  *--written--> CLOSED
+ *	   BODY --all bytes--> AWAY (instead of SCAN and WRITE, where a user has a process)
  *	   \--PING, SKIP, errors------------------------------------------------> WRITE
  *
  * In SCAN session_step() does one step of the check; in the other states only bytes move.  Nothing
@@ -26,9 +27,12 @@ enum session_state {
 	SESSION_HEADERS,
 	SESSION_BODY,
 	SESSION_SCAN,
+	SESSION_AWAY, /* scanned and answered by a process of its own */
 	SESSION_WRITE,
 	SESSION_CLOSED
 };
+
+struct session;
 
 /* What all sessions of a worker share. */
 struct session_env {
@@ -36,7 +40,11 @@ struct session_env {
 	const struct filter *filter;
 	const struct log *log;
 	struct match_scratch *match;
-	unsigned long uid;      /* of this process, for the log */
+	unsigned long uid; /* of this process, for the log */
+	bool own_process;  /* each message gets one: user_needs_process() */
+	/* In such a process: closes all that is not this session's. */
+	void (*leave_others)(void *worker, const struct session *own);
+	void *worker;
 	struct arena *spare[8]; /* arenas of finished messages, to be used again */
 	size_t spare_count;
 };
@@ -59,6 +67,7 @@ struct session {
 
 	struct arena *arena;
 	struct check *check;
+	pid_t away_pid; /* AWAY: fd is the pipe that ends with it */
 	struct slice out;
 	size_t out_sent;
 
@@ -67,6 +76,7 @@ struct session {
 	char peer_port[128]; /* path for Unix sockets */
 	struct slice message_id, resent_id;
 	int64_t begun_us, deadline_ms;
+	int64_t read_us, scanned_us; /* with --timing */
 };
 
 /* Takes over fd. NULL: no memory, fd is closed. */

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "spamd/user.h"
 #include "util/clock.h"
 
 enum {
@@ -39,6 +40,7 @@ struct worker {
 	int64_t trim_at_ms; /* INT64_MAX: nothing to give back */
 	bool accept_paused; /* out of descriptors until a session ends */
 	struct pollfd *fds;
+	sigset_t open_mask; /* while it sleeps */
 };
 
 static volatile sig_atomic_t stop_asked;
@@ -164,7 +166,7 @@ sweep(struct worker *w)
 			w->accept_paused = false;
 			continue;
 		}
-		scans += s->state == SESSION_SCAN;
+		scans += s->state == SESSION_SCAN || s->state == SESSION_AWAY;
 		scanning += s->state == SESSION_SCAN && !s->waiting;
 		w->sessions[kept++] = s;
 	}
@@ -173,6 +175,8 @@ sweep(struct worker *w)
 	w->scanning = scanning;
 	atomic_store(&w->config->slot->connections, (int)kept);
 	atomic_store(&w->config->slot->scans, (int)scans);
+	if (scans > 0)
+		atomic_store(&w->config->slot->was_busy, 1);
 	if (trim && w->trim_at_ms == INT64_MAX)
 		w->trim_at_ms = clock_monotonic_ms() + TRIM_MS;
 }
@@ -279,13 +283,28 @@ is_used_up(const struct worker *w)
 	return limit > 0 && w->served >= (unsigned long)limit;
 }
 
+/* So that the address is free while the last messages are scanned. */
+static void
+stop_listening(struct worker *w)
+{
+	struct listener_set *set = w->config->listeners;
+
+	for (size_t i = 0; i < set->items.count && set->items.items[i].fd >= 0; i++) {
+		close(set->items.items[i].fd);
+		set->items.items[i].fd = -1;
+	}
+}
+
 static void
 loop(struct worker *w)
 {
 	while (!(w->stopping && w->session_count == 0)) {
 		int64_t now_ms = clock_monotonic_ms();
 		size_t n = fill_fds(w);
-		int ready = poll(w->fds, n, poll_timeout(w, now_ms));
+		int timeout_ms = poll_timeout(w, now_ms);
+		struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
+		/* Signals come here and nowhere else: none is missed on the way to sleep. */
+		int ready = ppoll(w->fds, n, &timeout, &w->open_mask);
 
 		now_ms = clock_monotonic_ms();
 		if (ready > 0 || w->scanning == 0)
@@ -294,11 +313,28 @@ loop(struct worker *w)
 		scan_some(w);
 		sweep(w);
 		give_back(w, now_ms);
-		if (stop_asked || is_used_up(w)) {
+		if (stop_asked || atomic_load(&w->config->slot->draining) || is_used_up(w)) {
+			stop_listening(w);
 			w->stopping = true;
 			atomic_store(&w->config->slot->draining, 1);
 		}
 	}
+}
+
+/* In a process that a message has for itself. */
+static void
+leave_others(void *data, const struct session *own)
+{
+	struct worker *w = data;
+
+	stop_listening(w);
+	for (size_t i = 0; i < w->session_count; i++)
+		if (w->sessions[i] != own)
+			close(w->sessions[i]->fd);
+	close(w->config->parent_pipe);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &w->open_mask, NULL);
 }
 
 static size_t
@@ -329,7 +365,10 @@ worker_run(const struct worker_config *config)
 	w->env = (struct session_env){.options = config->options,
 	                              .filter = config->filter,
 	                              .log = config->log,
-	                              .uid = (unsigned long)geteuid()};
+	                              .uid = (unsigned long)geteuid(),
+	                              .own_process = user_needs_process(config->options),
+	                              .leave_others = leave_others,
+	                              .worker = w};
 	w->env.match = config->match != NULL ? config->match : match_scratch_create();
 	if (w->fds == NULL || w->env.match == NULL)
 		return 1;
@@ -338,6 +377,7 @@ worker_run(const struct worker_config *config)
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
 	signal(SIGINT, SIG_IGN); /* the parent decides */
+	sigemptyset(&w->open_mask);
 	signal(SIGPIPE, SIG_IGN);
 	loop(w);
 	for (size_t i = 0; i < w->env.spare_count; i++)

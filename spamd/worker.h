@@ -16,6 +16,7 @@ struct worker_slot {
 	atomic_int pid;         /* 0: free */
 	atomic_int scans;       /* messages in hand */
 	atomic_int connections; /* open */
+	atomic_int was_busy;    /* had messages since the parent looked last */
 	atomic_int draining;    /* accepts no more: does not count as a worker */
 	char message_id[256];   /* being scanned, for the log if the worker dies */
 };
@@ -25,8 +26,8 @@ struct worker_config {
 	const struct filter *filter;
 	struct match_scratch *match; /* filled by the parent; the worker's copy */
 	const struct log *log;
-	const struct listener_set *listeners;
-	const struct tls_server *tls; /* NULL: no listener wants it */
+	struct listener_set *listeners; /* this process's copy */
+	const struct tls_server *tls;   /* NULL: no listener wants it */
 	const struct netset *allowed;
 	struct worker_slot *slot;
 	int parent_pipe; /* readable (end of file) when the parent is gone */

@@ -42,7 +42,7 @@ def _():
 def _():
     for number, (options, words) in enumerate((
             (["-A", "10.0.0.0/99"], "10.0.0.0/99"), (["-i", "[::1"], "[::1"), (["-i", "127.0.0.1:nonsense"], "nonsense"),
-            (["-i", "/" + "x" * 200], "socket path longer"), (["-u", "no-such-user"], "no user no-such-user"),
+            (["-i", "/" + "x" * 200], "socket path longer"), (["-u", "no-such-user"], "unable to determine home directory for user 'no-such-user'"),
             (["-g", "no-such-group"], "no group no-such-group"),
             (["-i", "ssl:127.0.0.1:1783", "--server-cert", "/nowhere/cert.pem", "--server-key", "/nowhere/key.pem"], "/nowhere/"))):
         status, said = check("option%d" % number, "", options)

@@ -108,6 +108,20 @@ def _():
     assert answer.startswith(b"SPAMD/1.0 69 Service Unavailable: TELL commands are not enabled"), answer
 
 
+@tests.case("TELL where it is allowed and nothing learns; Set and Remove of one database")
+def _():
+    path = tests.path("tell")
+    tell = tests.spamd([path], ["-m", "1", "-l"])
+    tell.wait_for(path)
+    for headers in (["Message-class: spam", "Set: local"], ["Message-class: ham", "Set: local,remote"], ["Remove: local"], []):
+        assert ask(path, request("TELL", HAM, headers=headers)) == b"SPAMD/1.1 0 EX_OK\r\n\r\n\r\n", headers
+    for name in ("local", "remote"):
+        assert ask(path, request("TELL", HAM, headers=["Set: " + name, "Remove: " + name])) == \
+            ("SPAMD/1.0 76 Bad header line: Unable to set %s and remove %s in the same operation.\r\n" % (name, name)).encode()
+    assert ask(path, request("TELL", HAM, headers=["Set: local"]).replace(b"Content-length: ", b"Content-length: 1")).startswith(b"SPAMD/1.0 76 ")
+    assert b"Tell: Did nothing for (unknown):" in tell.log().encode()
+
+
 @tests.case("a compressed message, and a broken one")
 def _():
     packed = zlib.compress(SPAM)
