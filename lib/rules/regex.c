@@ -25,6 +25,7 @@ struct regex_code {
 	pcre2_code_8 *code;
 	pcre2_code_32 *wide; /* instead, when the pattern is too large for 16-bit links */
 	bool failed;
+	bool has_jit; /* of code */
 };
 
 struct regex {
@@ -423,7 +424,8 @@ compile_text(const struct regex *regex, struct slice text, struct error *error)
 		                 (const char *)words);
 	}
 	if (!regex->is_brief)
-		(void)pcre2_jit_compile_8(regex->code->code, PCRE2_JIT_COMPLETE);
+		regex->code->has_jit =
+			pcre2_jit_compile_8(regex->code->code, PCRE2_JIT_COMPLETE) == 0;
 	return STATUS_OK;
 }
 
@@ -739,8 +741,12 @@ regex_match(const struct regex *regex, struct regex_scratch *scratch, struct sli
 		scratch->data = more;
 		scratch->pairs = regex->groups + 1;
 	}
-	rc = pcre2_match_8(code->code, data, subject.len, start, options, scratch->data,
-	                   scratch->context);
+	if (code->has_jit) /* the same without the checks of its arguments */
+		rc = pcre2_jit_match_8(code->code, data, subject.len, start, options, scratch->data,
+		                       scratch->context);
+	else
+		rc = pcre2_match_8(code->code, data, subject.len, start, options, scratch->data,
+		                   scratch->context);
 	if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
 		rc = pcre2_match_8(code->code, data, subject.len, start, options | PCRE2_NO_JIT,
 		                   scratch->data, scratch->context);
