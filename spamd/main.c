@@ -27,6 +27,7 @@
 #include "spamd/pool.h"
 #include "spamd/systemd.h"
 #include "spamd/user.h"
+#include "spamd/sandbox.h"
 #include "spamd/warm.h"
 #include "spamd/worker.h"
 #include "util/clock.h"
@@ -40,6 +41,7 @@ struct server {
 	const struct log *log;
 	struct filter *filter;
 	struct match_scratch *match; /* warm, for the workers to come */
+	bool sandboxed;              /* workers enter the sandbox */
 	struct listener_set listeners;
 	struct tls_server *tls; /* NULL: no listener wants it */
 	struct netset allowed;
@@ -101,6 +103,24 @@ load_user_database(const struct server *server)
 		(void)getgrouplist(pw->pw_name, pw->pw_gid, groups, &count);
 }
 
+/* Says why not, when not. */
+static bool
+decide_sandbox(const struct server *server)
+{
+	const char *plugin = plugins_running_programs(server->filter->conf);
+	unsigned parts = sandbox_parts();
+
+	if (!server->options.sandbox)
+		log_info(server->log, "spamd", "sandbox: switched off by --no-sandbox");
+	else if (plugin != NULL)
+		log_info(server->log, "spamd", "sandbox: off, %s runs outside programs", plugin);
+	else if (parts != (SANDBOX_SECCOMP | SANDBOX_LANDLOCK))
+		log_info(server->log, "spamd", "sandbox: this system has no%s%s",
+		         parts & SANDBOX_SECCOMP ? "" : " seccomp",
+		         parts & SANDBOX_LANDLOCK ? "" : " Landlock");
+	return server->options.sandbox && plugin == NULL;
+}
+
 static enum status
 load_filter(struct server *server, struct error *error)
 {
@@ -122,6 +142,8 @@ load_filter(struct server *server, struct error *error)
 	if (server->filter == NULL)
 		return STATUS_BAD;
 	server->match = warm_scratch(server->filter);
+	if (!o->check_config)
+		server->sandboxed = decide_sandbox(server);
 	load_user_database(server);
 	(void)malloc_trim(0); /* what building took */
 	return STATUS_OK;
@@ -226,9 +248,17 @@ run_worker(void *data, struct worker_slot *slot)
 		.slot = slot,
 		.parent_pipe = server->life[0],
 	};
+	const struct sandbox_needs needs = {
+		.local_sockets =
+			server->options.user_config || server->logger.kind == LOGGER_SYSLOG,
+		.network = false, /* nothing that scans asks other hosts yet */
+		.compiles = conf_core(server->filter->conf)->allow_user_rules,
+		.creates_files = server->options.create_prefs,
+	};
 	struct error error;
 	int code;
 
+	config.sandbox = server->sandboxed ? &needs : NULL;
 	signal(SIGCHLD, SIG_DFL);
 	signal(SIGUSR2, SIG_IGN);
 	close(server->life[1]);

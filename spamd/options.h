@@ -25,7 +25,8 @@ struct spamd_options {
 	const char *server_key, *server_cert; /* NULL: those of the site's certs/ */
 	bool local_only, user_config, allow_tell, paranoid;
 	bool daemonize, round_robin;
-	bool check_config; /* say what is wrong, open nothing */
+	bool sandbox;            /* of the workers */
+	bool check_config;       /* say what is wrong, open nothing */
 	const char *debug_areas; /* NULL: none */
 	const char *username, *groupname, *default_user;
 	bool create_prefs, vpopmail, timing;

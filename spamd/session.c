@@ -456,6 +456,7 @@ run_away(struct session *s, struct user_request *user)
 			wait_for(session_fd(s), POLLIN, s->check->scan.wait.until_ms);
 		s->waiting = false;
 	}
+	sandbox_report(s->env->log);
 	while (s->state == SESSION_WRITE && clock_monotonic_ms() < s->deadline_ms) {
 		write_more(s);
 		if (s->state == SESSION_WRITE)
@@ -528,6 +529,7 @@ begin_here(struct session *s, struct user_request *user)
 		s->state = SESSION_CLOSED;
 		return;
 	}
+	sandbox_confine(s->env->sandbox, s->env->log);
 	s->check = check_create(s->env->filter, s->arena, s->env->match, s->message, &options);
 	if (s->check == NULL) {
 		unavailable(s, "no memory for the message");

@@ -20,6 +20,7 @@
 #include "net/tls.h"
 #include "spamd/listener.h"
 #include "spamd/options.h"
+#include "spamd/sandbox.h"
 
 enum session_state {
 	SESSION_HANDSHAKE, /* of TLS */
@@ -40,8 +41,9 @@ struct session_env {
 	const struct filter *filter;
 	const struct log *log;
 	struct match_scratch *match;
-	unsigned long uid; /* of this process, for the log */
-	bool own_process;  /* each message gets one: user_needs_process() */
+	unsigned long uid;                   /* of this process, for the log */
+	bool own_process;                    /* each message gets one: user_needs_process() */
+	const struct sandbox_needs *sandbox; /* of such a process; NULL: none */
 	/* In such a process: closes all that is not this session's. */
 	void (*leave_others)(void *worker, const struct session *own);
 	void *worker;

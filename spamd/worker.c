@@ -313,6 +313,7 @@ loop(struct worker *w)
 		scan_some(w);
 		sweep(w);
 		give_back(w, now_ms);
+		sandbox_report(w->env.log);
 		if (stop_asked || atomic_load(&w->config->slot->draining) || is_used_up(w)) {
 			stop_listening(w);
 			w->stopping = true;
@@ -379,6 +380,10 @@ worker_run(const struct worker_config *config)
 	signal(SIGINT, SIG_IGN); /* the parent decides */
 	sigemptyset(&w->open_mask);
 	signal(SIGPIPE, SIG_IGN);
+	if (w->env.own_process)
+		w->env.sandbox = config->sandbox;
+	else
+		sandbox_confine(config->sandbox, config->log);
 	loop(w);
 	for (size_t i = 0; i < w->env.spare_count; i++)
 		arena_destroy(&w->env.spare[i]);

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "spamd/sandbox.h"
 #include "spamd/session.h"
 
 /* One worker's line of the scoreboard: shared memory, written by the worker alone. */
@@ -30,7 +31,8 @@ struct worker_config {
 	const struct tls_server *tls;   /* NULL: no listener wants it */
 	const struct netset *allowed;
 	struct worker_slot *slot;
-	int parent_pipe; /* readable (end of file) when the parent is gone */
+	const struct sandbox_needs *sandbox; /* NULL: none */
+	int parent_pipe;                     /* readable (end of file) when the parent is gone */
 };
 
 /* Until told to stop, or max-conn-per-child is reached; returns the exit code. */

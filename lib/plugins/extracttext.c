@@ -540,6 +540,14 @@ extract(struct scan *scan)
 	return true;
 }
 
+static bool
+runs_programs(const void *settings)
+{
+	const struct extracttext_settings *own = settings;
+
+	return own->tools.count > 0;
+}
+
 #define AT(field) offsetof(struct extracttext_settings, field)
 /* clang-format off */
 static const struct directive directives[] = {
@@ -569,4 +577,5 @@ const struct plugin plugin_extracttext = {
 	.state_size = sizeof(struct extracttext_state),
 	.finish_end = find_tools,
 	.message = extract,
+	.runs_programs = runs_programs,
 };

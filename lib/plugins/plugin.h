@@ -96,6 +96,8 @@ struct plugin {
 	void (*after_learn)(struct scan *scan);
 	/* true: stop the scan here (Shortcircuit). */
 	bool (*is_finished)(struct scan *scan);
+	/* It starts outside programs: a process that scans must be allowed to. */
+	bool (*runs_programs)(const void *settings);
 	/* A rule hit. */
 	void (*hit)(struct scan *scan, const struct rule *rule, double score);
 	/* Value of a computed tag; false: not mine. */
@@ -143,6 +145,9 @@ plugin_settings(const struct conf *conf, const struct plugin *plugin)
 {
 	return conf_settings(conf, &plugin->module);
 }
+
+/* The class of a plugin that starts outside programs in this configuration; NULL: none does. */
+const char *plugins_running_programs(const struct conf *conf);
 
 /* Finds the eval of that name among the loaded plugins; *plugin_r says whose it is. */
 const struct plugin_eval *plugins_find_eval(const struct plugin_set *set, struct slice name,

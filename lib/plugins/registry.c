@@ -360,3 +360,18 @@ plugins_finish_end(struct conf_reader *reader)
 			plugin->finish_end(reader, plugin_settings(reader->conf, plugin));
 	}
 }
+
+const char *
+plugins_running_programs(const struct conf *conf)
+{
+	const struct plugin_set *set = conf_plugins(conf);
+
+	for (size_t i = 0; i < set->count; i++) {
+		const struct plugin *plugin = set->loaded[set->order[i]];
+
+		if (plugin->runs_programs != NULL &&
+		    plugin->runs_programs(plugin_settings(conf, plugin)))
+			return plugin->class_name;
+	}
+	return NULL;
+}
