@@ -96,23 +96,6 @@ def _():
     assert "sandbox" not in each.log(), each.log()
 
 
-@tests.case("-c: preferences are created from in there")
-def _():
-    home = tests.path("homes")
-    os.makedirs(home)
-    os.chmod(home, 0o777)
-    path = tests.path("create")
-    create = tests.spamd([path], ["--user-config", "-c", "-m", "1", "--virtual-config-dir=%s/%%u" % home, "-u", "nobody" if ROOT else os.environ.get("USER", "root")])
-    create.wait_for(path)
-    site = os.path.join(os.path.dirname(create.log_path), "site", "user_prefs.template")
-    with open(site, "w") as f:
-        f.write("required_score 4.5\n")
-    ask(path, request("CHECK", HAM, headers=["User: anna"]))
-    made = [name for _, _, names in os.walk(home) for name in names]
-    assert "sandbox" not in create.log(), create.log()
-    assert not ROOT or made == ["user_prefs"], (made, create.log())
-
-
 @tests.case("--no-sandbox: no filter, said once")
 def _():
     path = tests.path("free")

@@ -194,6 +194,16 @@ inet_socket(void)
 	return socket(AF_INET, SOCK_DGRAM, 0) >= 0;
 }
 
+static bool
+create_file(void)
+{
+	char path[] = "/tmp/winnow-sandbox-XXXXXX";
+	int fd = mkstemp(path);
+
+	/* Made, but for good. */
+	return fd >= 0 && write(fd, "x", 1) == 1 && refused(unlink(path) != 0);
+}
+
 /* A listening socket that was inherited is not a way out either. */
 static bool
 reconnect(int fd)
@@ -283,6 +293,9 @@ test_needs(void **state)
 	assert_int_equal(WEXITSTATUS(run(inet_socket, (struct sandbox_needs){.network = true})), 1);
 	assert_int_equal(
 		WEXITSTATUS(run(attack_code_written, (struct sandbox_needs){.compiles = true})), 1);
+	assert_int_equal(
+		WEXITSTATUS(run(create_file, (struct sandbox_needs){.creates_files = true})), 1);
+	assert_int_equal(system("rm -f /tmp/winnow-sandbox-??????"), 0);
 }
 
 static int inherited;
