@@ -23,6 +23,7 @@
 #include "spamd/daemon.h"
 #include "spamd/listener.h"
 #include "spamd/logger.h"
+#include "spamd/metrics.h"
 #include "spamd/options.h"
 #include "spamd/pool.h"
 #include "spamd/systemd.h"
@@ -42,7 +43,10 @@ struct server {
 	struct filter *filter;
 	struct match_scratch *match; /* warm, for the workers to come */
 	bool sandboxed;              /* workers enter the sandbox */
-	struct listener_set listeners;
+	struct listener_set listeners, metrics_listeners;
+	struct metrics metrics; /* slots NULL: none */
+	pid_t metrics_pid;      /* the process that serves them */
+	int64_t metrics_again_ms;
 	struct tls_server *tls; /* NULL: no listener wants it */
 	struct netset allowed;
 	struct pool pool;
@@ -246,6 +250,7 @@ run_worker(void *data, struct worker_slot *slot)
 		.tls = server->tls,
 		.allowed = &server->allowed,
 		.slot = slot,
+		.metrics = metrics_writer(&server->metrics, slot),
 		.parent_pipe = server->life[0],
 	};
 	const struct sandbox_needs needs = {
@@ -276,6 +281,84 @@ run_worker(void *data, struct worker_slot *slot)
 	_exit(code);
 }
 
+/* ---- metrics ---- */
+
+static enum status
+open_metrics(struct server *server, struct error *error)
+{
+	struct spamd_options options = server->options;
+	enum status status;
+
+	if (options.metrics_listen.count == 0)
+		return STATUS_OK;
+	options.listen = options.metrics_listen;
+	options.socket_path = SLICE_NULL;
+	options.port = SLICE("9783");
+	options.ssl = false;
+	status = listener_open_all(server->arena, &options, server->log, 0,
+	                           &server->metrics_listeners, error);
+	if (status == STATUS_OK)
+		status = metrics_init(&server->metrics, server->pool.slots, server->pool.slot_count,
+		                      error);
+	if (status == STATUS_OK)
+		metrics_set_rules(&server->metrics, conf_rules(server->filter->conf));
+	return status;
+}
+
+/* Confined like a worker, and never root. */
+static void
+run_metrics(struct server *server)
+{
+	static const int numbers[] = {SIGTERM, SIGCHLD, SIGUSR2};
+	const struct sandbox_needs needs = {.local_sockets = server->logger.kind == LOGGER_SYSLOG};
+	struct spamd_options options = server->options;
+	struct error error;
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		signal(numbers[i], SIG_DFL);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	close(server->life[1]);
+	close(server->signals[0]);
+	close(server->signals[1]);
+	listener_close_all(&server->listeners, false);
+	options.user_config = options.paranoid = false;
+	if (options.username == NULL)
+		options.username = geteuid() == 0 ? options.default_user : NULL;
+	if (user_drop(&options, server->log, &error) != STATUS_OK) {
+		log_error(server->log, "spamd", "metrics: %s", error.text);
+		_exit(71);
+	}
+	prctl(PR_SET_DUMPABLE, 0);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	sandbox_confine(server->options.sandbox ? &needs : NULL, server->log);
+	metrics_serve(&server->metrics, conf_rules(server->filter->conf),
+	              &server->metrics_listeners, &server->allowed, server->life[0], server->log);
+	_exit(0);
+}
+
+/* It is started again when it has ended, whyever, once a second at most. */
+static void
+keep_metrics(struct server *server, int64_t now_ms)
+{
+	if (server->metrics.slots == NULL || now_ms < server->metrics_again_ms ||
+	    (server->metrics_pid > 0 && kill(server->metrics_pid, 0) == 0))
+		return;
+	server->metrics_again_ms = now_ms + 1000;
+	server->metrics_pid = fork();
+	if (server->metrics_pid == 0)
+		run_metrics(server);
+}
+
+static void
+end_metrics(struct server *server)
+{
+	if (server->metrics_pid > 0)
+		kill(server->metrics_pid, SIGTERM);
+	server->metrics_pid = 0;
+	server->metrics_again_ms = 0;
+}
+
 static const char *
 signal_name(int number)
 {
@@ -304,6 +387,10 @@ reload(struct server *server)
 	}
 	if (load_tls(server, listener_any_tls(&server->listeners), &error) != STATUS_OK)
 		log_error(server->log, "spamd", "new TLS keys not used: %s", error.text);
+	if (server->metrics.slots != NULL)
+		metrics_set_rules(&server->metrics, conf_rules(server->filter->conf));
+	server->metrics.reloads++;
+	end_metrics(server);
 	pool_signal(&server->pool, SIGTERM);
 	pool_fill(&server->pool, clock_monotonic_ms());
 	log_started(server);
@@ -344,6 +431,8 @@ drain(struct server *server)
 		    deadline > clock_monotonic_ms() + DRAIN_SECONDS * 1000)
 			deadline = clock_monotonic_ms() + DRAIN_SECONDS * 1000;
 	pool_signal(&server->pool, SIGKILL);
+	listener_close_all(&server->metrics_listeners, true);
+	end_metrics(server);
 	pool_reap(&server->pool);
 }
 
@@ -384,6 +473,7 @@ serve(struct server *server)
 		bool hup = false;
 
 		pool_fill(&server->pool, clock_monotonic_ms());
+		keep_metrics(server, clock_monotonic_ms());
 		poll(&fd, 1, TICK_MS);
 		n = read(server->signals[0], bytes, sizeof(bytes));
 		for (ssize_t i = 0; i < n; i++) {
@@ -425,6 +515,8 @@ start(struct server *server, struct error *error)
 		.options = &server->options, .log = server->log, .run = run_worker, .data = server};
 	if (status == STATUS_OK)
 		status = pool_init(&server->pool, error);
+	if (status == STATUS_OK)
+		status = open_metrics(server, error);
 	if (status == STATUS_OK && server->options.daemonize)
 		status = daemon_start(&server->ready, error);
 	if (status == STATUS_OK && server->options.daemonize)

@@ -77,6 +77,7 @@ static const struct option_row rows[] = {
 	{ "max-conn-per-child", 0, KIND_LONG, required_argument, AT(max_conn_per_child), true, "Connections before a worker is replaced (200)" },
 	{ "max-scans-per-child", 0, KIND_LONG, required_argument, AT(max_scans_per_child), true, "Messages that a worker holds at once (16)" },
 	{ "max-spare", 0, KIND_LONG, required_argument, AT(max_spare), true, "Most idle worker processes (2)" },
+	{ "metrics-listen", 0, KIND_LIST, required_argument, AT(metrics_listen), true, "Answer HTTP on this address (port 9783) with metrics" },
 	{ "min-children", 0, KIND_LONG, required_argument, AT(min_children), true, "Least worker processes (1)" },
 	{ "min-spare", 0, KIND_LONG, required_argument, AT(min_spare), true, "Least idle worker processes (1)" },
 	{ "nouser-config", 'x', KIND_FLAG, no_argument, AT(user_config), false, "Do not read user_prefs files" },

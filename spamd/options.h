@@ -14,7 +14,8 @@ struct spamd_options {
 	bool nothing;     /* where options without effect write */
 	slice_vec listen; /* as written; empty: localhost */
 	slice_vec allowed_ips;
-	struct slice port; /* empty: 783 */
+	slice_vec metrics_listen; /* empty: no metrics */
+	struct slice port;        /* empty: 783 */
 	struct slice socket_path, socket_owner, socket_group, socket_mode;
 	const char *config_path, *site_path;
 	struct slice pre_text, cf_text; /* lines, "" */

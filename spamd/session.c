@@ -17,6 +17,7 @@
 #include "check/report.h"
 #include "check/rewrite.h"
 #include "check/tags.h"
+#include "spamd/verdict_json.h"
 #include "util/clock.h"
 #include "spamd/user.h"
 #include "util/strbuf.h"
@@ -161,6 +162,7 @@ refuse(struct session *s, int code, const char *words, const char *log_words, st
 		s->state = SESSION_CLOSED;
 		return;
 	}
+	metrics_count(&s->env->metrics, errors);
 	log_warn(s->env->log, "spamd", "%s: %.*s", log_words,
 	         SLICE_FMT(log_quote(s->arena, text, 500)));
 	answer(s,
@@ -329,6 +331,39 @@ verdict_body(struct session *s)
 	return SLICE("");
 }
 
+/* A client that asks for it ("Verdict: json") has the verdict as JSON, whatever the verb. */
+static void
+answer_json(struct session *s, struct slice score, struct slice required)
+{
+	struct verdict_facts facts = {.message_id = s->message_id,
+	                              .user = s->user,
+	                              .score = score,
+	                              .required = required,
+	                              .bytes = s->message.len,
+	                              .us = clock_monotonic_us() - s->begun_us};
+	struct slice body = verdict_json(s->check, &facts), out;
+
+	out = arena_printf(s->arena,
+	                   "SPAMD/1.1 0 EX_OK\r\nContent-length: %zu\r\nContent-type: "
+	                   "application/json\r\nSpam: %s ; %.*s / %.*s\r\n\r\n%.*s",
+	                   body.len, s->check->is_spam ? "True" : "False", SLICE_FMT(score),
+	                   SLICE_FMT(required), SLICE_FMT(body));
+	if (body.data == NULL || out.data == NULL)
+		unavailable(s, "no memory for the answer");
+	else
+		answer(s, out);
+}
+
+static void
+note_verdict(struct session *s, struct slice score, struct slice required)
+{
+	metrics_count_scan(&s->env->metrics, s->check, s->message.len,
+	                   clock_monotonic_us() - s->begun_us);
+	log_result(s, score, required);
+	if (s->env->options->timing)
+		s->scanned_us = clock_monotonic_us();
+}
+
 /* The exact framing of each version is what clients parse: see FIELD.md 0.1. */
 static void
 answer_verdict(struct session *s)
@@ -345,6 +380,11 @@ answer_verdict(struct session *s)
 		word = s->check->is_spam ? "Yes" : "No";
 	scan_set_tag(&s->check->scan, SLICE("REMOTEHOSTNAME"), slice_from_cstr(s->peer_host));
 	scan_set_tag(&s->check->scan, SLICE("REMOTEHOSTADDR"), slice_from_cstr(s->peer_addr));
+	if (s->request.wants_json) {
+		note_verdict(s, score, required);
+		answer_json(s, score, required);
+		return;
+	}
 	body = verdict_body(s);
 	if (body.data == NULL) {
 		unavailable(s, "no memory for the answer");
@@ -365,9 +405,7 @@ answer_verdict(struct session *s)
 		unavailable(s, "no memory for the answer");
 		return;
 	}
-	log_result(s, score, required);
-	if (s->env->options->timing)
-		s->scanned_us = clock_monotonic_us();
+	note_verdict(s, score, required);
 	answer(s, strbuf_slice(&out));
 }
 
@@ -823,6 +861,7 @@ session_timeout(struct session *s)
 {
 	char text[128];
 
+	metrics_count(&s->env->metrics, timeouts);
 	if (s->state == SESSION_AWAY) {
 		kill(s->away_pid, SIGKILL);
 		end_away(s);

@@ -19,6 +19,7 @@
 #include "net/spamd_request.h"
 #include "net/tls.h"
 #include "spamd/listener.h"
+#include "spamd/metrics.h"
 #include "spamd/options.h"
 #include "spamd/sandbox.h"
 
@@ -41,6 +42,7 @@ struct session_env {
 	const struct filter *filter;
 	const struct log *log;
 	struct match_scratch *match;
+	struct metrics_writer metrics;
 	unsigned long uid;                   /* of this process, for the log */
 	bool own_process;                    /* each message gets one: user_needs_process() */
 	const struct sandbox_needs *sandbox; /* of such a process; NULL: none */

@@ -119,6 +119,7 @@ accept_one(struct worker *w, const struct listener *listener, int64_t now_ms)
 	if (s == NULL)
 		return;
 	s->listener = listener;
+	metrics_count(&w->env.metrics, connections);
 	describe_peer(s, listener, &addr, len);
 	if (!admit(w, s)) {
 		session_destroy(&s);
@@ -366,6 +367,7 @@ worker_run(const struct worker_config *config)
 	w->env = (struct session_env){.options = config->options,
 	                              .filter = config->filter,
 	                              .log = config->log,
+	                              .metrics = config->metrics,
 	                              .uid = (unsigned long)geteuid(),
 	                              .own_process = user_needs_process(config->options),
 	                              .leave_others = leave_others,

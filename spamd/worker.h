@@ -31,6 +31,7 @@ struct worker_config {
 	const struct tls_server *tls;   /* NULL: no listener wants it */
 	const struct netset *allowed;
 	struct worker_slot *slot;
+	struct metrics_writer metrics;
 	const struct sandbox_needs *sandbox; /* NULL: none */
 	int parent_pipe;                     /* readable (end of file) when the parent is gone */
 };

@@ -121,6 +121,8 @@ parse_header(struct spamd_request *request, struct slice received, struct slice 
 	} else if (slice_eq(name, SLICE("Remove"))) {
 		request->remove_local = slice_ifind(value, SLICE("local"), 0) != SLICE_NPOS;
 		request->remove_remote = slice_ifind(value, SLICE("remote"), 0) != SLICE_NPOS;
+	} else if (slice_eq(name, SLICE("Verdict"))) {
+		request->wants_json = slice_ieq(value, SLICE("json"));
 	} else if (slice_eq(name, SLICE("Compress"))) {
 		if (slice_ifind(value, SLICE("zlib"), 0) == SLICE_NPOS)
 			return error_set(error, STATUS_BAD,

@@ -43,6 +43,7 @@ struct spamd_request {
 	bool has_length, length_is_empty;
 	unsigned long long length;
 	bool compressed;
+	bool wants_json; /* Verdict: json (doc/json.md) */
 	bool class_is_spam, class_given;
 	bool set_local, set_remote, remove_local, remove_remote;
 };
