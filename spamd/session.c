@@ -158,15 +158,20 @@ answer(struct session *s, struct slice out)
 static void
 refuse(struct session *s, int code, const char *words, const char *log_words, struct slice text)
 {
+	struct strbuf out;
+
 	if (!take_arena(s)) {
 		s->state = SESSION_CLOSED;
 		return;
 	}
 	metrics_count(&s->env->metrics, errors);
 	log_warn(s->env->log, "spamd", "%s: %.*s", log_words,
-	         SLICE_FMT(log_quote(s->arena, text, 500)));
-	answer(s,
-	       arena_printf(s->arena, "SPAMD/1.0 %d %s: %.*s\r\n", code, words, SLICE_FMT(text)));
+	         SLICE_FMT(log_quote(s->arena, slice_trim(text), 500)));
+	strbuf_init(&out, s->arena, 0);
+	strbuf_printf(&out, "SPAMD/1.0 %d %s: ", code, words);
+	strbuf_add(&out, text);
+	strbuf_add(&out, SLICE("\r\n"));
+	answer(s, strbuf_slice(&out));
 }
 
 static void
@@ -435,13 +440,14 @@ inflate_body(struct session *s, struct slice body, const char **problem_r)
 	size_t size = body.len * 4 + 4096, used = 0;
 	int rc = inflateInit(&z);
 
-	*problem_r = "zlib: inflateInit failed";
+	/* The line ends are in the reference's texts too. */
+	*problem_r = "zlib: inflateInit failed\n";
 	if (rc != Z_OK)
 		return STATUS_BAD;
 	z.next_in = (unsigned char *)(uintptr_t)body.data;
 	z.avail_in = (unsigned)body.len;
 	for (;;) {
-		unsigned char *grown = realloc(s->inflated, size);
+		unsigned char *grown = realloc(s->inflated, size + 1);
 
 		if (grown == NULL)
 			break;
@@ -457,10 +463,14 @@ inflate_body(struct session *s, struct slice body, const char **problem_r)
 	}
 	inflateEnd(&z);
 	if (rc != Z_STREAM_END) {
-		*problem_r = used >= MESSAGE_BYTES_MAX ? "zlib: message too large when inflated"
-		                                       : "zlib: failed to find end of zlib stream";
+		*problem_r = used >= MESSAGE_BYTES_MAX
+		                     ? "zlib: message too large when inflated\n"
+		                     : "zlib: failed to find end of zlib stream\n";
 		return STATUS_BAD;
 	}
+	/* Lines are ended, also the last one; the block has a byte more. */
+	if (used > 0 && s->inflated[used - 1] != '\n')
+		s->inflated[used++] = '\n';
 	s->message = slice_of(s->inflated, used);
 	return STATUS_OK;
 }
@@ -640,18 +650,13 @@ static void
 body_complete(struct session *s, size_t end)
 {
 	struct slice body = slice_of(s->in + s->request.parsed, end - s->request.parsed);
+	struct slice length = slice_of(s->in + s->request.length_at, s->request.length_len);
 	char text[160];
 
-	if (s->request.has_length && !s->request.compressed &&
-	    (s->request.length_is_empty || s->request.length != body.len)) {
-		if (s->request.length_is_empty)
-			snprintf(text, sizeof(text),
-			         "(Content-Length mismatch: Expected  bytes, got %zu bytes)",
-			         body.len);
-		else
-			snprintf(text, sizeof(text),
-			         "(Content-Length mismatch: Expected %llu bytes, got %zu bytes)",
-			         s->request.length, body.len);
+	if (s->request.has_length && !s->request.compressed && s->request.length != body.len) {
+		snprintf(text, sizeof(text),
+		         "(Content-Length mismatch: Expected %.*s bytes, got %zu bytes)",
+		         SLICE_FMT(slice_sub(length, 0, 64)), body.len);
 		protocol_error(s, text);
 		return;
 	}
@@ -715,6 +720,20 @@ request_complete(struct session *s)
 	}
 }
 
+/* What is no request is said back, whole. */
+static void
+refuse_line(struct session *s, struct slice received, const char *text)
+{
+	struct slice line = slice_sub(received, 0, slice_find_byte(received, '\n', 0));
+
+	if (line.len < received.len && slice_ends(line, SLICE("\r")))
+		line.len--;
+	if (received.len == 0 || line.len > SPAMD_LINE_MAX)
+		protocol_error(s, text);
+	else
+		refuse(s, 76, "Bad header line", "bad protocol: header error", line);
+}
+
 static void
 advance(struct session *s, int64_t now_ms)
 {
@@ -735,8 +754,10 @@ advance(struct session *s, int64_t now_ms)
 		}
 		if (status == STATUS_OK)
 			request_complete(s);
-		else if (status != STATUS_AGAIN)
+		else if (status != STATUS_AGAIN && s->request.verb != SPAMD_NONE)
 			protocol_error(s, error.text);
+		else if (status != STATUS_AGAIN)
+			refuse_line(s, received, error.text);
 	}
 	if (s->state != SESSION_BODY)
 		return;

@@ -75,7 +75,8 @@ wants_headers(const struct spamd_request *request)
 }
 
 static enum status
-parse_length(struct spamd_request *request, struct slice value, struct error *error)
+parse_length(struct spamd_request *request, struct slice received, struct slice value,
+             struct error *error)
 {
 	unsigned long long length = 0;
 
@@ -89,6 +90,8 @@ parse_length(struct spamd_request *request, struct slice value, struct error *er
 	if (value.len > 0 && !slice_to_u64(value, ~0ULL, &length))
 		length = ~0ULL;
 	request->length = length;
+	request->length_at = value.len == 0 ? 0 : (size_t)(value.data - received.data);
+	request->length_len = value.len;
 	return STATUS_OK;
 }
 
@@ -103,7 +106,7 @@ parse_header(struct spamd_request *request, struct slice received, struct slice 
 		return error_set(error, STATUS_BAD, "(header not in 'Name: value' format)");
 	value = slice_ltrim(slice_from(line, colon + 1));
 	if (slice_eq(name, SLICE("Content-length")))
-		return parse_length(request, value, error);
+		return parse_length(request, received, value, error);
 	if (slice_eq(name, SLICE("User"))) {
 		for (size_t i = 0; i < value.len; i++)
 			if (value.data[i] < 0x20)
@@ -216,13 +219,15 @@ spamd_request_body(const struct spamd_request *request, struct slice received, b
 {
 	size_t have = received.len - request->parsed, want, line_end;
 
-	if (!request->has_length || request->length_is_empty || request->length > have) {
+	/* An empty number is a 0 that waits for the body all the same. */
+	if (!request->has_length || request->length > have ||
+	    (request->length_is_empty && have == 0)) {
 		*end_r = received.len;
 		return eof ? STATUS_OK : STATUS_AGAIN;
 	}
 	want = request->parsed + (size_t)request->length;
-	if (request->compressed || want == request->parsed || received.data[want - 1] == '\n' ||
-	    want == received.len) {
+	if (request->compressed || want == received.len ||
+	    (request->length > 0 && received.data[want - 1] == '\n')) {
 		/* At a line's end, or all that came: exact. */
 		*end_r = want;
 		return STATUS_OK;

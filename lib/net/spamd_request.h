@@ -42,6 +42,7 @@ struct spamd_request {
 	size_t user_at, user_len; /* in the buffer: it may move between calls */
 	bool has_length, length_is_empty;
 	unsigned long long length;
+	size_t length_at, length_len; /* as written, in the buffer */
 	bool compressed;
 	bool wants_json; /* Verdict: json (doc/json.md) */
 	bool class_is_spam, class_given;
