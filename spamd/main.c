@@ -48,7 +48,7 @@ struct server {
 	pid_t metrics_pid;      /* the process that serves them */
 	int64_t metrics_again_ms;
 	struct tls_server *tls; /* NULL: no listener wants it */
-	struct netset allowed;
+	struct allowed allowed;
 	struct pool pool;
 	int life[2]; /* pipe whose writing end only the parent holds */
 	int signals[2];
@@ -70,25 +70,6 @@ on_signal(int number)
 }
 
 /* ---- start ---- */
-
-static enum status
-make_allowed(struct server *server, struct error *error)
-{
-	static const struct slice loopback[] = {{(const unsigned char *)"127.0.0.1", 9},
-	                                        {(const unsigned char *)"::1", 3}};
-	const struct slice *items = server->options.allowed_ips.items;
-	size_t count = server->options.allowed_ips.count;
-
-	netset_init(&server->allowed, server->arena);
-	if (count == 0) {
-		items = loopback;
-		count = 2;
-	}
-	for (size_t i = 0; i < count; i++)
-		if (netset_add(&server->allowed, items[i], error) == STATUS_BAD)
-			return STATUS_BAD;
-	return STATUS_OK;
-}
 
 /* What looking up users takes (libraries, pages) is loaded once, here, and shared by the workers.
  */
@@ -502,7 +483,8 @@ start(struct server *server, struct error *error)
 	enum status status = user_check(&server->options, error);
 
 	if (status == STATUS_OK)
-		status = make_allowed(server, error);
+		status = allowed_init(&server->allowed, server->arena, &server->options.allowed_ips,
+		                      error);
 
 	if (status == STATUS_OK)
 		status = listener_open_all(server->arena, &server->options, server->log,
@@ -546,7 +528,10 @@ check_config(struct server *server)
 	bool tls = false;
 	unsigned bad = 0;
 
-	bad += is_bad(server, make_allowed(server, &error), &error);
+	bad += is_bad(
+		server,
+		allowed_init(&server->allowed, server->arena, &server->options.allowed_ips, &error),
+		&error);
 	bad += is_bad(server, listener_check_all(server->arena, &server->options, &tls, &error),
 	              &error);
 	bad += is_bad(server, load_tls(server, tls, &error), &error);

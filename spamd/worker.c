@@ -74,21 +74,12 @@ describe_peer(struct session *s, const struct listener *listener,
 		snprintf(s->peer_host, sizeof(s->peer_host), "%s", s->peer_addr);
 }
 
-static bool
-is_allowed(const struct worker *w, const struct session *s)
-{
-	struct slice addr = slice_from_cstr(s->peer_addr);
-
-	return s->listener->is_unix ||
-	       netset_has_text(w->config->allowed,
-	                       slice_sub(addr, 0, slice_find_byte(addr, '%', 0)));
-}
-
 /* false: not served. */
 static bool
 admit(const struct worker *w, struct session *s)
 {
-	if (!is_allowed(w, s)) {
+	if (!s->listener->is_unix &&
+	    !allowed_has(w->config->allowed, slice_from_cstr(s->peer_addr))) {
 		session_log_connection(s, false);
 		return false;
 	}

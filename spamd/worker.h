@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "spamd/sandbox.h"
+#include "spamd/allowed.h"
 #include "spamd/session.h"
 
 /* One worker's line of the scoreboard: shared memory, written by the worker alone. */
@@ -29,7 +30,7 @@ struct worker_config {
 	const struct log *log;
 	struct listener_set *listeners; /* this process's copy */
 	const struct tls_server *tls;   /* NULL: no listener wants it */
-	const struct netset *allowed;
+	const struct allowed *allowed;
 	struct worker_slot *slot;
 	struct metrics_writer metrics;
 	const struct sandbox_needs *sandbox; /* NULL: none */
