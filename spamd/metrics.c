@@ -352,24 +352,22 @@ serve_one(const struct metrics *m, const struct ruleset *rules, int fd)
 }
 
 static bool
-may_ask(const struct listener *listener, const struct netset *allowed,
+may_ask(const struct listener *listener, const struct allowed *allowed,
         const struct sockaddr_storage *addr, socklen_t len)
 {
 	char text[NI_MAXHOST];
-	struct slice host;
 
 	if (listener->is_unix)
 		return true;
 	if (getnameinfo((const struct sockaddr *)addr, len, text, sizeof(text), NULL, 0,
 	                NI_NUMERICHOST) != 0)
 		return false;
-	host = slice_from_cstr(text);
-	return netset_has_text(allowed, slice_sub(host, 0, slice_find_byte(host, '%', 0)));
+	return allowed_has(allowed, slice_from_cstr(text));
 }
 
 void
 metrics_serve(const struct metrics *m, const struct ruleset *rules,
-              const struct listener_set *listeners, const struct netset *allowed, int parent_pipe,
+              const struct listener_set *listeners, const struct allowed *allowed, int parent_pipe,
               const struct log *log)
 {
 	struct pollfd fds[LISTENERS_MAX + 1] = {{.fd = parent_pipe, .events = POLLIN}};

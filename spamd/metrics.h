@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "check/check.h"
+#include "spamd/allowed.h"
 #include "spamd/listener.h"
 
 struct worker_slot;
@@ -65,7 +66,7 @@ struct slice metrics_text(const struct metrics *metrics, const struct ruleset *r
                           struct arena *arena);
 /* The process: until parent_pipe ends. */
 void metrics_serve(const struct metrics *metrics, const struct ruleset *rules,
-                   const struct listener_set *listeners, const struct netset *allowed,
+                   const struct listener_set *listeners, const struct allowed *allowed,
                    int parent_pipe, const struct log *log);
 
 #endif
