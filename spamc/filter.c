@@ -411,10 +411,10 @@ message_filter(struct transport *tp, const char *username, int flags, struct mes
 
 	if (r == NULL)
 		return EX_OSERR;
-	if ((flags & SPAMC_CHECK_ONLY) != 0)
-		r->until = SPAMC_UNTIL_HEADERS;
-	else if (strcmp(verb_of(flags), "PING") == 0)
+	if ((flags & SPAMC_PING) != 0)
 		r->until = SPAMC_UNTIL_LINE;
+	else if ((flags & SPAMC_CHECK_ONLY) != 0)
+		r->until = SPAMC_UNTIL_HEADERS;
 	code = make_filter_head(r, username);
 	if (code == EX_OK)
 		code = exchange_with_retries(r, &answer);
