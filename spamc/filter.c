@@ -373,6 +373,8 @@ take_answer(struct request *r, const struct spamc_answer *a)
 		     ((r->flags & SPAMC_REPORT_IFSPAM) != 0 && a->is_spam == EX_ISSPAM)))
 			code = put_score(m, a, &at);
 		m->out_len = (int)(a->len - at);
+		if (code == EX_OK)
+			m->content_length = m->out_len; /* with the score in it */
 	}
 	m->out = m->outbuf + at;
 	if (code == EX_OK && (r->flags & SPAMC_HEADERS) != 0 && r->until == SPAMC_UNTIL_CLOSE)
