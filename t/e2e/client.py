@@ -4,6 +4,8 @@
 Without the reference's spamc only the promises are tested that need no comparison. What differs on purpose is in
 DIFFERENT, with the reason; doc/differences.md says it too. A difference that is not one any more fails."""
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -387,6 +389,21 @@ def _():
         done = subprocess.run(["sh", "-c", '"$0" -d 127.0.0.1 -p %d -u me -c %s' % (SERVERS["spam"].port, closed), SPAMC],
                               input=HAM, stdout=subprocess.PIPE)
         assert done.returncode == (0 if "<" in closed else 1), (closed, done)
+
+
+@tests.case("a plain CHECK takes 0.4 million instructions at most, and neither OpenSSL nor zlib")
+def _():
+    needed = subprocess.run(["ldd", SPAMC], stdout=subprocess.PIPE).stdout
+    if b"libasan" in needed:
+        raise Skip("built with sanitizers")
+    assert b"libssl" not in needed and b"libcrypto" not in needed and b"libz." not in needed, needed
+    if not shutil.which("valgrind"):
+        raise Skip("no valgrind here")
+    done = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", SPAMC, "-c", "-d", "127.0.0.1", "-p",
+                           str(SERVERS["spam"].port)], input=HAM, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.stdout == b"7.5/5.0\n", done
+    count = int(re.search(rb"Collected : (\d+)", done.stderr).group(1))
+    assert count <= 400000, count
 
 
 # ---- namespaces ----
