@@ -210,7 +210,7 @@ def _():
             time.sleep(0.3)
         assert run(port, "-S", "-c", message=SPAM)[0] == 1
         assert run(port, "-S", "-z", "-c", "--ssl-ca-file", P("ca.pem"), message=SPAM)[0] == 1
-        assert b"X-Spam-Status: No" in both(port, "-S", message=HAM)[1]
+        assert b"X-Spam-Status: No" in run(port, "-S", message=HAM)[1]
     finally:
         process.terminate()
         process.wait()
