@@ -18,6 +18,7 @@ struct spamc_stream {
 	int64_t deadline_ms;
 	const struct spamc_tls *tls; /* NULL: plain */
 	void *session;
+	char last; /* byte written */
 };
 
 /* Connects, and shakes hands where flags ask for TLS: EX_OK or why not. */

@@ -1,9 +1,17 @@
 """A server that says what it is told to, for the tests of clients."""
+import re
 import socket
 import threading
 import time
 
 SILENCE_SECONDS = 6
+
+
+def is_whole(request):
+    """Over TLS the end of a request is where its length says."""
+    head, empty, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"\nContent-length: (\d+)", head)
+    return bool(empty) and len(body) >= int(length.group(1) if length else 0)
 
 
 class Canned:
@@ -44,6 +52,8 @@ class Canned:
             if not part:
                 break
             parts.append(part)
+            if self.wrap and is_whole(b"".join(parts)):
+                break
         self.requests.append(b"".join(parts))
         s.sendall(self.first)
         for byte in self.drip:
