@@ -10,11 +10,9 @@ import sys
 import threading
 import time
 
-if os.geteuid() == 0 and "WINNOW_DAEMON_NS" not in os.environ and shutil.which("unshare"):
-    os.environ["WINNOW_DAEMON_NS"] = "1"
-    sys.exit(subprocess.run(["unshare", "-m", "--propagation", "private", sys.executable, os.path.abspath(__file__)]).returncode)
+from harness import HERE, SPAMD, Skip, Tests, ask, connect, mail, own_mounts, request
 
-from harness import HERE, SPAMD, Skip, Tests, ask, connect, mail, request
+OWN_MOUNTS = own_mounts(__file__)
 
 tests = Tests()
 HAM, SPAM = mail("ham"), mail("spam")
@@ -215,7 +213,7 @@ def _():
 
 @tests.case("syslog: priority, ident and pid; gone and back again without a pause")
 def _():
-    if "WINNOW_DAEMON_NS" not in os.environ:
+    if not OWN_MOUNTS:
         raise Skip("needs root and mount namespaces")
     dev = tests.path("dev")
     os.mkdir(dev)

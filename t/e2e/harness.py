@@ -28,6 +28,18 @@ def mail(name):
         return f.read()
 
 
+def own_mounts(script):
+    """Goes on in a mount namespace of its own where root can make one (not in a chroot, nor in most containers); is it?"""
+    if "WINNOW_OWN_MOUNTS" in os.environ:
+        return True
+    namespace = ["unshare", "-m", "--propagation", "private"]
+    if os.geteuid() != 0 or not shutil.which("unshare") or subprocess.run(
+            namespace + ["true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+        return False
+    os.environ["WINNOW_OWN_MOUNTS"] = "yes"
+    sys.exit(subprocess.run(namespace + [sys.executable, os.path.abspath(script)]).returncode)
+
+
 def has_ipv6():
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
