@@ -22,8 +22,9 @@
 struct spamc {
 	struct spamc_options o;
 	struct message m;
-	int out;   /* -1: not opened yet */
-	bool done; /* -L, -C: the server did it */
+	int out;        /* -1: not opened yet */
+	bool done;      /* -L, -C: the server did it */
+	char *own_user; /* to be freed */
 };
 
 static const int PRINTS_SCORE = SPAMC_CHECK_ONLY | SPAMC_REPORT | SPAMC_REPORT_IFSPAM;
@@ -190,7 +191,8 @@ name_user(struct spamc *c)
 
 	if (c->o.user == NULL) {
 		pw = getpwuid(geteuid());
-		c->o.user = pw != NULL ? strdup(pw->pw_name) : NULL;
+		c->own_user = pw != NULL ? strdup(pw->pw_name) : NULL;
+		c->o.user = c->own_user;
 	}
 	if (c->o.user != NULL)
 		return EX_OK;
@@ -232,5 +234,9 @@ main(int argc, char **argv)
 	c.m.timeout = c.o.timeout;
 	c.m.connect_timeout = c.o.connect_timeout;
 	code = ask(&c);
-	return code == EX_OK ? succeed(&c) : fail(&c, code);
+	code = code == EX_OK ? succeed(&c) : fail(&c, code);
+	message_cleanup(&c.m);
+	transport_cleanup(&c.o.transport);
+	free(c.own_user);
+	return code;
 }

@@ -31,6 +31,14 @@ def until(what, seconds=10):
     assert what(), "not within %d s" % seconds
 
 
+def is_up(path):
+    """Bound is not yet listening."""
+    try:
+        return b"PONG" in ask(path, b"PING SPAMC/1.2\r\n")
+    except OSError:
+        return False
+
+
 def started(name, options=(), **more):
     path = tests.path(name)
     server = tests.spamd([path], list(options), **more)
@@ -199,7 +207,7 @@ def _():
         path = tests.path("stall%d" % end)
         server = subprocess.Popen(BASE + ["-s", "stderr", "-i", path, "-m", "1"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
-            until(lambda: os.path.exists(path), 30)
+            until(lambda: is_up(path), 30)
             if end:
                 server.stderr.close()
             for _ in range(400):
