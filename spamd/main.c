@@ -550,16 +550,11 @@ check_config(struct server *server)
 	return bad > 0 ? 78 : 0; /* EX_CONFIG */
 }
 
-int
-main(int argc, char **argv)
+/* Options that are not to run anything; -1: go on. */
+static int
+exit_code_of(enum options_result result)
 {
-	struct server server = {.arena = arena_create(0), .ready = -1};
-	struct error error = {""};
-	int code = 0;
-
-	if (server.arena == NULL)
-		return 71;
-	switch (spamd_options_parse(server.arena, argc, argv, &server.options)) {
+	switch (result) {
 	case OPTIONS_EXIT_OK:
 		return 0;
 	case OPTIONS_EXIT_USAGE:
@@ -568,6 +563,23 @@ main(int argc, char **argv)
 		return 2;
 	case OPTIONS_RUN:
 		break;
+	}
+	return -1;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct server server = {.arena = arena_create(0), .ready = -1};
+	struct error error = {""};
+	int code;
+
+	if (server.arena == NULL)
+		return 71;
+	code = exit_code_of(spamd_options_parse(server.arena, argc, argv, &server.options));
+	if (code >= 0) {
+		arena_destroy(&server.arena);
+		return code;
 	}
 	if (server.options.check_config)
 		server.options.syslog = "stderr";
