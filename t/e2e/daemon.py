@@ -142,7 +142,8 @@ def _():
     assert re.search(r"prefork: adjust: \d idle children less than 1 minimum idle children\.  Increasing spamd children: \d+ started\.\n", log)
     assert re.search(r"prefork: adjust: \d idle children more than 2 maximum idle children\. Decreasing spamd children: \d+ killed\.\n", log)
     assert re.search(r"prefork: child states: [IBK]+\n", log)
-    server, path = started("small", ["-m", "1", "--max-conn-per-child", "20"])
+    # one worker that stays: a new one would be idle whenever the parent looks
+    server, path = started("small", ["-m", "1", "--max-conn-per-child", "0"])
     stop.clear()
     threads = [threading.Thread(target=load) for _ in range(8)]
     for t in threads:

@@ -29,6 +29,8 @@ def _():
     run = subprocess.run([analyze, "verify", "--man=no", tests.path("spamd.service"), tests.path("spamd.socket")],
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
     said = [x for x in run.stdout.splitlines() if "spamd" in x]
+    if not os.path.exists("/bin/kill"):    # procps is missing here, which a host with systemd has
+        said = [x for x in said if "/bin/kill is not executable" not in x]
     assert not said, said
 
 
