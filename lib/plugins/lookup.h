@@ -1,0 +1,41 @@
+/*
+ * lookup.h - DNS questions of one message
+ *
+ * Owns: struct lookup_request and the list of a scan's open questions.  Data: plugins (parsed hook,
+ * evals) -> scan_lookup() -> the resolver; answers -> done() -> scan_hit(), scan_lookup().
+ * Equal questions of a message are asked once; each asker gets its call.  Time limits are those of
+ * the reference's AsyncLoop (rbl_timeout with its zones and minimum).
+ */
+#ifndef WINNOW_PLUGINS_LOOKUP_H
+#define WINNOW_PLUGINS_LOOKUP_H
+
+#include "dns/ask.h"
+#include "plugins/scan.h"
+
+struct lookup_request {
+	struct slice name;
+	unsigned type;
+	/* Whose rbl_timeout and dns_query_restriction count; len 0: the name's own. */
+	struct slice zone;
+	double timeout_s; /* 0: what rbl_timeout says for the zone */
+	/*
+	 * The rule that waits for it (several requests may name one rule): metas over it are not
+	 * settled before the last of them has come.  NULL: none.
+	 */
+	const struct rule *rule;
+	/* Called once, with a time-out or a failure too; never from inside scan_lookup(). */
+	void (*done)(struct scan *scan, void *context, const struct dns_answer *answer);
+	void *context;
+};
+
+/* Network tests are on, and DNS is to be used (dns_available, a server exists). */
+bool scan_dns_available(const struct scan *scan);
+/* false: it is not asked, and done() will not be called (no DNS, restricted, budget spent). */
+bool scan_lookup(struct scan *scan, const struct lookup_request *request);
+/*
+ * The same as a dns_client for state machines: name, type, done and context of the template are
+ * ignored; the rest of it counts for each of their questions.  NULL without memory.
+ */
+struct dns_client *scan_dns_client(struct scan *scan, const struct lookup_request *template_);
+
+#endif
