@@ -17,7 +17,10 @@ struct lookup_request {
 	unsigned type;
 	/* Whose rbl_timeout and dns_query_restriction count; len 0: the name's own. */
 	struct slice zone;
-	double timeout_s; /* 0: what rbl_timeout says for the zone */
+	double timeout_s;     /* 0: what rbl_timeout says for the zone */
+	double timeout_min_s; /* 0: the same */
+	/* Asked at once; else not before priority -100 is reached (the launch hook). */
+	bool at_once;
 	/*
 	 * The rule that waits for it (several requests may name one rule): metas over it are not
 	 * settled before the last of them has come.  NULL: none.

@@ -90,6 +90,13 @@ struct plugin {
 	void (*parsed)(struct scan *scan);
 	/* Before a priority's rules run. */
 	void (*before_priority)(struct scan *scan, int priority);
+	/*
+	 * DNS questions leave now: once, when priority -100 is reached, after the rbl evals, and
+	 * only when scan_dns_available().  What was asked before (parsed hook) left just before.
+	 */
+	void (*launch)(struct scan *scan);
+	/* All answers are in or given up; before cleanup.  Only when launch was called. */
+	void (*harvested)(struct scan *scan);
 	/* Last chance to hit, before the last metas. */
 	void (*cleanup)(struct scan *scan);
 	/* The verdict was learned from, if it was: what hits here changes score and tests only. */
