@@ -121,6 +121,7 @@ struct program {
 	struct options options;
 	struct filter *filter;
 	struct match_scratch *match;
+	struct resolver *resolver; /* NULL: local tests only */
 	struct arena *message_arena;
 	size_t count;
 	int exit_code;
@@ -355,7 +356,8 @@ log_verdict(struct program *p, struct check *check)
 static void
 scan_message(struct program *p, struct slice input)
 {
-	struct check *check = check_create(p->filter, p->message_arena, p->match, input, NULL);
+	const struct check_options options = {.resolver = p->resolver};
+	struct check *check = check_create(p->filter, p->message_arena, p->match, input, &options);
 	struct slice output;
 
 	if (check == NULL) {
@@ -430,6 +432,8 @@ load_filter(struct program *p, struct error *error)
 
 	p->filter = filter_create(&options, error);
 	p->match = match_scratch_create();
+	if (p->filter != NULL)
+		p->resolver = check_resolver(p->filter);
 	return p->filter != NULL && p->match != NULL;
 }
 
@@ -439,6 +443,7 @@ run_lint(struct program *p)
 {
 	static const char body_line[] =
 		"I need to make this message body somewhat long so TextCat preloads\n";
+	const struct check_options options = {.resolver = p->resolver};
 	struct strbuf message;
 	struct check *check;
 	unsigned errors;
@@ -450,7 +455,8 @@ run_lint(struct program *p)
 	              (long long)time(NULL));
 	for (int i = 0; i < 20; i++)
 		strbuf_add_cstr(&message, body_line);
-	check = check_create(p->filter, p->message_arena, p->match, strbuf_slice(&message), NULL);
+	check = check_create(p->filter, p->message_arena, p->match, strbuf_slice(&message),
+	                     &options);
 	if (check != NULL)
 		check_run_all(check);
 	if (check != NULL)

@@ -237,7 +237,7 @@ run_worker(void *data, struct worker_slot *slot)
 	const struct sandbox_needs needs = {
 		.local_sockets =
 			server->options.user_config || server->logger.kind == LOGGER_SYSLOG,
-		.network = false, /* nothing that scans asks other hosts yet */
+		.network = !server->filter->env.local_tests_only,
 		.compiles = conf_core(server->filter->conf)->allow_user_rules,
 		.creates_files = server->options.create_prefs,
 	};

@@ -217,8 +217,14 @@ add_sockets(struct program *p, const struct sandbox_needs *needs)
 		on_value(p, SYS_socket, 0, AF_UNIX, SECCOMP_RET_TRAP);
 	if (needs->network || needs->local_sockets)
 		on_call(p, SYS_connect, SECCOMP_RET_ALLOW);
-	if (needs->network)
+	if (needs->network) {
 		on_call(p, SYS_bind, SECCOMP_RET_ALLOW);
+		on_call(p, SYS_epoll_ctl, SECCOMP_RET_ALLOW);
+		on_call(p, SYS_epoll_pwait, SECCOMP_RET_ALLOW);
+#ifdef SYS_epoll_wait
+		on_call(p, SYS_epoll_wait, SECCOMP_RET_ALLOW);
+#endif
+	}
 }
 
 /* Calls that a library tries and does well without. */

@@ -17,6 +17,8 @@
 #include "check/report.h"
 #include "check/rewrite.h"
 #include "check/tags.h"
+#include "dns/resolver.h"
+#include "plugins/lookup.h"
 #include "spamd/verdict_json.h"
 #include "util/clock.h"
 #include "spamd/user.h"
@@ -501,7 +503,9 @@ run_away(struct session *s, struct user_request *user)
 	while (s->state == SESSION_SCAN) {
 		session_step(s, 0);
 		if (s->waiting)
-			wait_for(session_fd(s), POLLIN, s->check->scan.wait.until_ms);
+			check_sleep(s->check);
+		else if (s->state == SESSION_SCAN && scan_lookups_open(&s->check->scan) > 0)
+			resolver_step(s->env->resolver);
 		s->waiting = false;
 	}
 	sandbox_report(s->env->log);
@@ -577,6 +581,9 @@ begin_here(struct session *s, struct user_request *user)
 		s->state = SESSION_CLOSED;
 		return;
 	}
+	if (s->env->own_process)
+		s->env->resolver = check_resolver(s->env->filter);
+	options.resolver = s->env->resolver;
 	sandbox_confine(s->env->sandbox, s->env->log);
 	s->check = check_create(s->env->filter, s->arena, s->env->match, s->message, &options);
 	if (s->check == NULL) {
@@ -937,7 +944,14 @@ session_fd(const struct session *s)
 bool
 session_is_due(const struct session *s, int64_t now_ms)
 {
-	return s->waiting && s->check->scan.wait.until_ms <= now_ms;
+	return s->waiting && (s->check->scan.wait.until_ms <= now_ms ||
+	                      scan_lookups_have_answers(&s->check->scan));
+}
+
+bool
+session_waits_for_answers(const struct session *s)
+{
+	return s->state == SESSION_SCAN && s->waiting && s->check->scan.wait.for_answers;
 }
 
 static void

@@ -42,6 +42,7 @@ struct session_env {
 	const struct filter *filter;
 	const struct log *log;
 	struct match_scratch *match;
+	struct resolver *resolver; /* of this process; NULL: no DNS */
 	struct metrics_writer metrics;
 	unsigned long uid;                   /* of this process, for the log */
 	bool own_process;                    /* each message gets one: user_needs_process() */
@@ -98,7 +99,9 @@ size_t session_bytes(const struct session *session);
 short session_events(const struct session *session);
 /* Descriptor that they are about. */
 int session_fd(const struct session *session);
-/* Has the time come that a waiting scan asked for? */
+/* It waits for DNS alone: costs memory, no work. */
+bool session_waits_for_answers(const struct session *session);
+/* Has the time come, or the answer, that a waiting scan asked for? */
 bool session_is_due(const struct session *session, int64_t now_ms);
 /* Bytes can be read or written. */
 void session_ready(struct session *session, int64_t now_ms);

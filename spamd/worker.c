@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dns/resolver.h"
 #include "spamd/user.h"
 #include "util/clock.h"
 
@@ -22,7 +23,11 @@ enum {
 	SESSIONS_MAX = 4096,
 	CROWD = 64,       /* clients */
 	ACCEPT_MOST = 32, /* in one turn, when there is a crowd */
-	FIXED_FDS = 1,    /* the parent's pipe */
+	FIXED_FDS = 2,    /* the parent's pipe, the resolver's */
+	/* Messages that wait for DNS besides those that are worked on: a worker that dies takes
+	 * them along, and each holds its memory. */
+	WAITING_MAX = 1000,
+	WAITING_BYTES_MAX = 512 * 1024 * 1024,
 	/* What messages took goes back to the host, so many ms later: pages that go at once must be
 	 * faulted in again by the next one, which costs more than the scan. */
 	TRIM_MS = 1000,
@@ -35,7 +40,8 @@ struct worker {
 	struct session_env env;
 	struct session *sessions[SESSIONS_MAX];
 	size_t session_count, session_max;
-	size_t scans, scanning; /* those in hand; those of them that do not wait */
+	size_t scans, scanning;        /* those in hand; those of them that do not wait */
+	size_t waiting, waiting_bytes; /* others: they wait for DNS alone */
 	size_t next_scan;
 	unsigned long served;
 	bool stopping;
@@ -129,7 +135,8 @@ accept_one(struct worker *w, const struct listener *listener, int64_t now_ms)
 static bool
 may_accept(const struct worker *w)
 {
-	return !w->stopping && !w->accept_paused &&
+	return !w->stopping && !w->accept_paused && w->waiting < WAITING_MAX &&
+	       w->waiting_bytes < WAITING_BYTES_MAX &&
 	       w->scans < (size_t)w->config->options->max_scans_per_child;
 }
 
@@ -162,7 +169,7 @@ drop_idle(struct worker *w)
 static void
 sweep(struct worker *w)
 {
-	size_t kept = 0, scans = 0, scanning = 0;
+	size_t kept = 0, scans = 0, scanning = 0, waiting = 0, waiting_bytes = 0;
 	bool trim = false;
 
 	for (size_t i = 0; i < w->session_count; i++) {
@@ -175,16 +182,23 @@ sweep(struct worker *w)
 			w->accept_paused = false;
 			continue;
 		}
-		scans += s->state == SESSION_SCAN || s->state == SESSION_AWAY;
+		if (session_waits_for_answers(s)) {
+			waiting++;
+			waiting_bytes += session_bytes(s);
+		} else {
+			scans += s->state == SESSION_SCAN || s->state == SESSION_AWAY;
+		}
 		scanning += s->state == SESSION_SCAN && !s->waiting;
 		w->sessions[kept++] = s;
 	}
 	w->session_count = kept;
 	w->scans = scans;
 	w->scanning = scanning;
+	w->waiting = waiting;
+	w->waiting_bytes = waiting_bytes;
 	atomic_store(&w->config->slot->connections, (int)kept);
 	atomic_store(&w->config->slot->scans, (int)scans);
-	if (scans > 0)
+	if (scans + waiting > 0)
 		atomic_store(&w->config->slot->was_busy, 1);
 	if (trim && w->trim_at_ms == INT64_MAX)
 		w->trim_at_ms = clock_monotonic_ms() + TRIM_MS;
@@ -215,7 +229,10 @@ poll_timeout(const struct worker *w, int64_t now_ms)
 		if (next < nearest)
 			nearest = next;
 	}
-	return nearest <= now_ms ? 0 : (int)(nearest - now_ms);
+	if (nearest <= now_ms)
+		return 0;
+	return w->env.resolver == NULL ? (int)(nearest - now_ms)
+	                               : resolver_wait_ms(w->env.resolver, (int)(nearest - now_ms));
 }
 
 static size_t
@@ -225,6 +242,9 @@ fill_fds(struct worker *w)
 	size_t n = 0;
 
 	w->fds[n++] = (struct pollfd){.fd = w->config->parent_pipe, .events = POLLIN};
+	w->fds[n++] =
+		(struct pollfd){.fd = w->env.resolver == NULL ? -1 : resolver_fd(w->env.resolver),
+	                        .events = POLLIN};
 	for (size_t i = 0; i < listeners->items.count; i++)
 		w->fds[n++] = (struct pollfd){
 			.fd = may_accept(w) ? listeners->items.items[i].fd : -1, .events = POLLIN};
@@ -316,6 +336,8 @@ loop(struct worker *w)
 		int ready = ppoll(w->fds, n, &timeout, &w->open_mask);
 
 		now_ms = clock_monotonic_ms();
+		if (w->env.resolver != NULL)
+			resolver_step(w->env.resolver);
 		if (ready > 0 || w->scanning == 0)
 			serve_ready(w, now_ms);
 		sweep(w);
@@ -390,13 +412,16 @@ worker_run(const struct worker_config *config)
 	signal(SIGINT, SIG_IGN); /* the parent decides */
 	sigemptyset(&w->open_mask);
 	signal(SIGPIPE, SIG_IGN);
-	if (w->env.own_process)
+	if (w->env.own_process) {
 		w->env.sandbox = config->sandbox;
-	else
+	} else {
+		w->env.resolver = check_resolver(config->filter);
 		sandbox_confine(config->sandbox, config->log);
+	}
 	loop(w);
 	for (size_t i = 0; i < w->env.spare_count; i++)
 		arena_destroy(&w->env.spare[i]);
+	resolver_destroy(&w->env.resolver);
 	match_scratch_destroy(&w->env.match);
 	free(w->fds);
 	free(w);

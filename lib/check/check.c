@@ -8,7 +8,9 @@
 
 #include "check/plan.h"
 #include "check/tags.h"
+#include "dns/resolver.h"
 #include "mail/route.h"
+#include "plugins/lookup.h"
 #include "util/clock.h"
 
 /* ---- begin: message, relays, metadata ---- */
@@ -847,14 +849,40 @@ run_step(struct check *check, const struct plan_priority *p, enum priority_step 
 	}
 }
 
+enum { LAUNCH_PRIORITY = -100 };
+
+/* Rules that ask lists, and plugins that ask by hooks; once, when it is time for it. */
+static void
+launch(struct check *check)
+{
+	struct scan *scan = &check->scan;
+	const struct plugin_set *set = scan->plugins;
+
+	if (scan_lookups_launched(scan) || !scan_dns_available(scan))
+		return;
+	scan_lookups_launch(scan);
+	run_evals(check, &check->plan->rbl_evals, (struct items){NULL, 0});
+	for (size_t i = 0; i < set->count; i++) {
+		const struct plugin *plugin = set->loaded[set->order[i]];
+
+		if (plugin->launch != NULL)
+			plugin->launch(scan);
+	}
+}
+
 static void
 run_priority(struct check *check)
 {
+	const struct plan_priority *p = &check->plan->priorities[check->priority];
+	bool at_end = check->priority == check->plan->priority_count;
+
 	if (is_finished_by_plugin(check))
 		check->shortcircuited = true;
-	if (check->shortcircuited || scan_is_over(&check->scan) ||
-	    check->priority == check->plan->priority_count) {
-		check->state = CHECK_STATE_FINISH;
+	if (!check->shortcircuited && (at_end || p->priority >= LAUNCH_PRIORITY) &&
+	    !scan_is_over(&check->scan))
+		launch(check);
+	if (check->shortcircuited || scan_is_over(&check->scan) || at_end) {
+		check->state = CHECK_STATE_HARVEST;
 		return;
 	}
 	run_step(check, &check->plan->priorities[check->priority], (enum priority_step)check->step);
@@ -862,6 +890,33 @@ run_priority(struct check *check)
 		check->step = 0;
 		check->priority++;
 	}
+}
+
+/* false: answers are on the way. */
+static bool
+harvest(struct check *check)
+{
+	struct scan *scan = &check->scan;
+	const struct plugin_set *set = scan->plugins;
+	int64_t deadline = scan_lookups_deadline(scan);
+
+	if (deadline != INT64_MIN && !check->shortcircuited && !scan_is_over(scan) &&
+	    clock_monotonic_ms() <= deadline) {
+		scan->wait = (struct scan_wait){
+			.fd = -1,
+			.until_ms = deadline < scan->deadline_ms ? deadline + 1 : scan->deadline_ms,
+			.for_answers = true};
+		return false;
+	}
+	scan_lookups_end(scan);
+	for (size_t i = 0; i < set->count && scan_lookups_launched(scan); i++) {
+		const struct plugin *plugin = set->loaded[set->order[i]];
+
+		if (plugin->harvested != NULL)
+			plugin->harvested(scan);
+	}
+	check->state = CHECK_STATE_FINISH;
+	return true;
 }
 
 static void
@@ -904,6 +959,8 @@ finish(struct check *check)
 enum check_status
 check_run(struct check *check)
 {
+	if (check->state == CHECK_STATE_PRIORITY || check->state == CHECK_STATE_HARVEST)
+		scan_lookups_deliver(&check->scan);
 	switch (check->state) {
 	case CHECK_STATE_BEGIN:
 		if (!run_message_hooks(check))
@@ -914,6 +971,10 @@ check_run(struct check *check)
 	case CHECK_STATE_PRIORITY:
 		run_priority(check);
 		break;
+	case CHECK_STATE_HARVEST:
+		if (!harvest(check))
+			return CHECK_WAIT;
+		break;
 	case CHECK_STATE_FINISH:
 		finish(check);
 		break;
@@ -923,14 +984,25 @@ check_run(struct check *check)
 	return check->state == CHECK_STATE_DONE ? CHECK_DONE : CHECK_AGAIN;
 }
 
-static void
-wait_a_while(const struct scan_wait *wait)
-{
-	struct pollfd fd = {.fd = wait->fd, .events = POLLIN};
-	int64_t left = wait->until_ms - clock_monotonic_ms();
+enum { SLEEP_MOST_MS = 1000 };
 
-	if (left > 0)
-		(void)poll(&fd, 1, left > 1000 ? 1000 : (int)left);
+void
+check_sleep(struct check *check)
+{
+	const struct scan_wait *wait = &check->scan.wait;
+	struct resolver *resolver = check->scan.resolver;
+	struct pollfd fds[2] = {{.fd = wait->fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+	int64_t left = wait->until_ms - clock_monotonic_ms();
+	int most = left <= 0 ? 0 : left > SLEEP_MOST_MS ? SLEEP_MOST_MS : (int)left;
+
+	if (resolver != NULL) {
+		fds[1].fd = resolver_fd(resolver);
+		most = resolver_wait_ms(resolver, most);
+	}
+	if (!scan_lookups_have_answers(&check->scan))
+		(void)poll(fds, 2, most);
+	if (resolver != NULL)
+		resolver_step(resolver);
 }
 
 void
@@ -938,9 +1010,57 @@ check_run_all(struct check *check)
 {
 	enum check_status status;
 
-	while ((status = check_run(check)) != CHECK_DONE)
+	while ((status = check_run(check)) != CHECK_DONE) {
 		if (status == CHECK_WAIT)
-			wait_a_while(&check->scan.wait);
+			check_sleep(check);
+		else if (scan_lookups_open(&check->scan) > 0)
+			resolver_step(check->scan.resolver);
+	}
+}
+
+/* ---- the resolver that configuration asks for ---- */
+
+static const unsigned char *
+local_ports(const struct filter *filter, const struct core_settings *core)
+{
+	unsigned char *bits;
+
+	if (core->dns_local_ports.count == 0)
+		return NULL;
+	bits = arena_new_array(filter->arena, unsigned char, 65536 / 8);
+	if (bits != NULL && core_local_ports(core, bits) == 0)
+		return NULL; /* none: the host chooses */
+	return bits;
+}
+
+struct resolver *
+check_resolver(const struct filter *filter)
+{
+	const struct core_settings *core = conf_core(filter->conf);
+	struct slice edns = conf_table_get(&core->dns_options, SLICE("edns"));
+	struct resolver_options options = {
+		.servers = core->dns_servers.items,
+		.server_count = core->dns_servers.count,
+		.rotates =
+			slice_eq(conf_table_get(&core->dns_options, SLICE("rotate")), SLICE("1")),
+		.mixes_case =
+			slice_eq(conf_table_get(&core->dns_options, SLICE("dns0x20")), SLICE("1")),
+		.ports = local_ports(filter, core),
+		.log = filter->log,
+	};
+	unsigned long long bytes = 4096;
+	struct resolver *resolver;
+	struct error error;
+
+	if (filter->env.local_tests_only)
+		return NULL;
+	if (edns.data != NULL && !slice_to_u64(edns, 65535, &bytes))
+		bytes = 0;
+	options.edns_bytes = (unsigned)bytes;
+	resolver = resolver_create(&options, &error);
+	if (resolver == NULL)
+		log_warn(filter->log, "dns", "resolver create failed: %s", error.text);
+	return resolver;
 }
 
 /* ---- making one ---- */
@@ -1008,6 +1128,7 @@ check_create(const struct filter *filter, struct arena *arena, struct match_scra
 	check->scan.conf = check->prefs != NULL ? check->prefs->conf : filter->conf;
 	if (!init_scan(check, arena, match))
 		return NULL;
+	check->scan.resolver = options == NULL ? NULL : options->resolver;
 	set_deadline(check, options);
 	message_options = (struct message_options){
 		.normalize_charset = check->scan.core->normalize_charset,

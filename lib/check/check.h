@@ -8,11 +8,12 @@
  *in between:
  *
  *	BEGIN --parse, relays, plugins' parsed hooks--> PRIORITY --one group of rules of one
- *priority each--> FINISH --cleanup hooks, last metas--> DONE
+ *priority each--> HARVEST --all answers in, or given up--> FINISH --cleanup hooks, last metas-->
+ *DONE
  *
  * CHECK_AGAIN: call again, any time.  CHECK_WAIT: nothing to do before scan.wait says so (an
- *outside program runs). A spent budget (time, memory, match limits) is a result, never an abort:
- *what was found so far counts.
+ *outside program runs, DNS answers are on the way). A spent budget (time, memory, match limits) is
+ *a result, never an abort: what was found so far counts.
  */
 #ifndef WINNOW_CHECK_CHECK_H
 #define WINNOW_CHECK_CHECK_H
@@ -21,7 +22,13 @@
 
 enum check_status { CHECK_AGAIN, CHECK_WAIT, CHECK_DONE };
 
-enum check_state { CHECK_STATE_BEGIN, CHECK_STATE_PRIORITY, CHECK_STATE_FINISH, CHECK_STATE_DONE };
+enum check_state {
+	CHECK_STATE_BEGIN,
+	CHECK_STATE_PRIORITY,
+	CHECK_STATE_HARVEST,
+	CHECK_STATE_FINISH,
+	CHECK_STATE_DONE
+};
 
 struct check {
 	struct scan scan;
@@ -53,6 +60,8 @@ struct check_options {
 	const struct prefs *prefs;
 	/* At most so long, in ms, besides time_limit; 0 = no other limit. */
 	int64_t limit_ms;
+	/* Who asks name servers; the caller steps it.  NULL: nobody, no DNS. */
+	struct resolver *resolver;
 };
 
 /*
@@ -63,7 +72,14 @@ struct check *check_create(const struct filter *filter, struct arena *arena,
                            struct match_scratch *match, struct slice input,
                            const struct check_options *options);
 enum check_status check_run(struct check *check);
+/* Sleeps until check_run() has something to do after CHECK_WAIT, at most a second; steps the
+ * resolver.  For a process that has nothing else to look after. */
+void check_sleep(struct check *check);
 /* Runs to the end. */
 void check_run_all(struct check *check);
+
+/* As configuration says (dns_server, dns_options, dns_local_ports_*): for check_options. NULL: no
+ * network tests, or it cannot be had, which is logged. */
+struct resolver *check_resolver(const struct filter *filter);
 
 #endif

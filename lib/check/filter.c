@@ -10,6 +10,7 @@
 #include "check/environment.h"
 #include "check/paths.h"
 #include "check/plan.h"
+#include "plugins/lookup.h"
 
 /* ---- reading ---- */
 
@@ -75,17 +76,6 @@ has_rules(const struct ruleset *rules)
 	return false;
 }
 
-static void
-warn_about_network(struct filter *filter)
-{
-	if (filter->options.local_tests_only)
-		return;
-	log_info(filter->log, "config",
-	         "network tests (DNS lists, SPF, DKIM, DMARC) are not there yet: running as with "
-	         "-L");
-	filter->options.local_tests_only = true;
-}
-
 /* Hit by the engine itself when the deadline strikes; 0.001 unless configuration scores it. */
 static void
 define_time_limit_rule(struct conf_reader *reader)
@@ -147,6 +137,7 @@ finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 	if (languages != NULL)
 		filter->env.languages_path = slice_from_cstr(languages);
 	reader->languages_path = languages;
+	filter->env.lookups = lookup_policy_create(filter->arena, conf_core(filter->conf));
 	plugins_finish_end(reader);
 	make_rules_version(filter, reader);
 	find_unknown_evals(filter, reader);
@@ -186,8 +177,8 @@ filter_create(const struct filter_options *options, struct error *error)
 		((struct core_settings *)conf_settings(filter->conf, &conf_core_module))
 			->bayes_auto_learn = false;
 	set_hostname(filter);
-	warn_about_network(filter);
 	filter->env.local_tests_only = filter->options.local_tests_only;
+	filter->env.score_set = filter->options.local_tests_only ? 0 : 1;
 	plugins_env_init(&env, filter->conf);
 	conf_reader_init(&reader, filter->conf, &env, options->log);
 	conf_reader_set_locale(&reader, getenv("LANGUAGE"), getenv("LC_ALL"), getenv("LC_MESSAGES"),

@@ -204,7 +204,10 @@ eval_list(struct plan_priority *p, enum rule_kind kind)
 static bool
 place_eval(struct builder *b, const struct rule *rule)
 {
-	plan_evals *list = eval_list(&b->plan->priorities[priority_index(b, rule)], rule->kind);
+	plan_evals *list =
+		rule->kind == RULE_RBL_EVAL
+			? &b->plan->rbl_evals
+			: eval_list(&b->plan->priorities[priority_index(b, rule)], rule->kind);
 	struct plan_eval eval = {.rule = rule};
 
 	if (rule->eval.eval == NULL)
@@ -409,6 +412,16 @@ struct meta_order {
 	unsigned depth; /* longest chain of metas below it */
 };
 
+/* Its plugin asks other hosts: the answer comes later than the rule's turn. */
+static bool
+is_asked_outside(const struct builder *b, const struct rule *rule)
+{
+	const struct plugin *plugin = NULL;
+
+	return plugins_find_eval(conf_plugins(b->conf), rule->eval.function, &plugin) != NULL &&
+	       plugin->needs_network && !b->env->local_tests_only;
+}
+
 /* After which priority is a rule decided whatever the message? priority_count: only at the end. */
 static size_t
 decided_stage(const struct builder *b, const struct rule *rule)
@@ -416,7 +429,7 @@ decided_stage(const struct builder *b, const struct rule *rule)
 	if (!plan_rule_runs(rule, b->env) || rule->kind == RULE_EMPTY ||
 	    rule->kind == RULE_RBL_EVAL)
 		return b->priority_count;
-	if (rule_is_eval(rule->kind) && rule->eval.eval == NULL)
+	if (rule_is_eval(rule->kind) && (rule->eval.eval == NULL || is_asked_outside(b, rule)))
 		return b->priority_count;
 	/* What needs answers is pending; templates may not run at all. */
 	if ((rule->tflags & TFLAG_NET) || is_special(rule))

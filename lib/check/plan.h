@@ -80,6 +80,7 @@ struct plan {
 	const unsigned **dependents;
 	unsigned *dependent_count;
 	size_t rule_count;
+	plan_evals rbl_evals; /* run when DNS questions leave, whatever their priority */
 	const struct rule *time_limit_rule;
 };
 

@@ -784,6 +784,47 @@ parse_local_ports(struct conf_reader *reader, void *settings, const struct direc
 	               : CONF_FAILED;
 }
 
+static void
+set_ports(unsigned char *bits, struct slice range, bool on)
+{
+	size_t dash = slice_find_byte(range, '-', 0);
+	unsigned long long low, high;
+
+	if (!slice_to_u64(slice_sub(range, 0, dash), 65535, &low) ||
+	    !slice_to_u64(dash == SLICE_NPOS ? range : slice_from(range, dash + 1), 65535, &high))
+		return;
+	for (size_t port = (size_t)low; port <= high; port++) {
+		unsigned char bit = (unsigned char)(1U << (port % 8));
+
+		bits[port / 8] = (unsigned char)(on ? bits[port / 8] | bit : bits[port / 8] & ~bit);
+	}
+}
+
+size_t
+core_local_ports(const struct core_settings *core, unsigned char *bits)
+{
+	size_t count = 0;
+
+	memset(bits, 0xff, CORE_PORTS_BYTES);
+	memset(bits, 0, 1024 / 8); /* privileged ones */
+	for (size_t i = 0; i < core->dns_local_ports.count; i++) {
+		struct slice rest, verb = conf_split(core->dns_local_ports.items[i], &rest);
+		bool permit = slice_eq(verb, SLICE("permit"));
+
+		if (slice_eq(verb, SLICE("none")))
+			memset(bits, 0, CORE_PORTS_BYTES);
+		while (rest.len > 0) {
+			size_t end = slice_find_any(rest, " \t,", 0);
+
+			set_ports(bits, slice_sub(rest, 0, end), permit);
+			rest = end == SLICE_NPOS ? SLICE_NULL : slice_from(rest, end + 1);
+		}
+	}
+	for (size_t i = 0; i < CORE_PORTS_BYTES; i++)
+		count += (size_t)__builtin_popcount(bits[i]);
+	return count;
+}
+
 static enum conf_result
 parse_dns_options(struct conf_reader *reader, void *settings, const struct directive *d,
                   struct slice value)

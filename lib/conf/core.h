@@ -106,4 +106,8 @@ conf_core(const struct conf *conf)
  * none. */
 const struct addrlist *conf_addrlist(const struct core_settings *core, struct slice name);
 
+enum { CORE_PORTS_BYTES = 65536 / 8 };
+/* What dns_local_ports_* leave, a bit a port, into CORE_PORTS_BYTES bytes; returns how many. */
+size_t core_local_ports(const struct core_settings *core, unsigned char *bits);
+
 #endif

@@ -528,8 +528,8 @@ extract(struct scan *scan)
 		if (state->child == NULL)
 			continue;
 		if (!child_step(state->child)) {
-			scan->wait = (struct scan_wait){child_wait_fd(state->child),
-			                                child_wait_until(state->child)};
+			scan->wait = (struct scan_wait){.fd = child_wait_fd(state->child),
+			                                .until_ms = child_wait_until(state->child)};
 			return false;
 		}
 		use_result(scan, state);

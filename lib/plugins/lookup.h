@@ -41,4 +41,23 @@ bool scan_lookup(struct scan *scan, const struct lookup_request *request);
  */
 struct dns_client *scan_dns_client(struct scan *scan, const struct lookup_request *template_);
 
+/* ---- for check/ ---- */
+
+/* rbl_timeout lines, sorted by zone; NULL without memory. */
+struct lookup_policy *lookup_policy_create(struct arena *arena, const struct core_settings *core);
+
+/* Priority -100 is reached: what was asked so far leaves. */
+void scan_lookups_launch(struct scan *scan);
+bool scan_lookups_launched(const struct scan *scan);
+/* There are done()s to call. */
+bool scan_lookups_have_answers(const struct scan *scan);
+/* Calls them. */
+void scan_lookups_deliver(struct scan *scan);
+/* How many questions are in flight. */
+size_t scan_lookups_open(const struct scan *scan);
+/* When nothing more is to be hoped for (clock_monotonic_ms); INT64_MIN: nothing is open. */
+int64_t scan_lookups_deadline(const struct scan *scan);
+/* Gives up what is open, calls all done()s; nothing new is asked any more. */
+void scan_lookups_end(struct scan *scan);
+
 #endif

@@ -26,7 +26,8 @@ struct scan_env {
 	bool local_tests_only;
 	unsigned score_set; /* 0-3 */
 	unsigned address_parser;
-	struct slice languages_path; /* TextCat's file, data NULL: none found */
+	struct slice languages_path;         /* TextCat's file, data NULL: none found */
+	const struct lookup_policy *lookups; /* rbl_timeout, for lookup.c */
 };
 
 struct scan_hit {
@@ -49,6 +50,8 @@ struct scan_tag {
 struct scan_wait {
 	int fd;           /* readable; -1: time alone */
 	int64_t until_ms; /* monotonic */
+	/* Or answers came: scan->resolver wants to be stepped meanwhile. */
+	bool for_answers;
 };
 
 struct scan {
@@ -63,6 +66,8 @@ struct scan {
 	int64_t deadline_ms; /* monotonic; INT64_MAX: none */
 	int64_t now_s;       /* wall clock at the start */
 	struct scan_wait wait;
+	struct resolver *resolver;  /* of the process; NULL: none */
+	struct lookup_set *lookups; /* of lookup.c, on first use */
 
 	struct message *message;
 	struct relay_list relays;

@@ -1,0 +1,519 @@
+/*
+ * resolver.c - asks name servers, many questions at once
+ */
+#include "dns/resolver.h"
+
+#include <ares.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "dns/wire.h"
+#include "util/hashmap.h"
+
+enum {
+	TRY_MS = 1000, /* the first wait for a server; twice as long in every next round */
+	TRIES = 5,
+	LIES_MAX = 8, /* answers in wrong letters to one question, before we give it up */
+	BUCKETS = 4096,
+	EVENTS = 64,
+	RECEIVE_BYTES = 1024 * 1024,
+	UDP_BYTES_MAX = 4096, /* c-ares takes no more */
+	PORT_TRIES = 50
+};
+
+/* On the wire. */
+struct resolver_question {
+	struct resolver *resolver;
+	struct resolver_question *next, **link; /* of its bucket */
+	struct resolver_query *first;           /* who wait for it */
+	struct dns_question wire;
+	struct slice name;
+	unsigned type;
+	unsigned lies;
+	unsigned char name_text[];
+};
+
+struct resolver {
+	ares_channel channel;
+	int epoll;
+	struct resolver_options options;
+	struct resolver_question *buckets[BUCKETS];
+	unsigned char ids[65536 / 8]; /* in flight */
+	unsigned char random[256];
+	size_t random_left;
+	struct resolver_counts counts;
+};
+
+/* ---- randomness ---- */
+
+static void
+take_random(struct resolver *r, void *out, size_t size)
+{
+	unsigned char *to = out;
+
+	while (size > 0) {
+		size_t n;
+
+		if (r->random_left == 0) {
+			if (getrandom(r->random, sizeof(r->random), 0) != sizeof(r->random))
+				abort(); /* guessable ids would be worse */
+			r->random_left = sizeof(r->random);
+		}
+		n = size < r->random_left ? size : r->random_left;
+		memcpy(to, r->random + sizeof(r->random) - r->random_left, n);
+		r->random_left -= n;
+		to += n;
+		size -= n;
+	}
+}
+
+/* One that no question in flight has, 65536: none is left. */
+static unsigned
+take_id(struct resolver *r)
+{
+	uint16_t start;
+
+	take_random(r, &start, sizeof(start));
+	for (unsigned i = 0; i < 65536; i++) {
+		unsigned id = (start + i) & 0xffff;
+
+		if (r->ids[id / 8] >> (id % 8) & 1)
+			continue;
+		r->ids[id / 8] |= (unsigned char)(1U << (id % 8));
+		return id;
+	}
+	return 65536;
+}
+
+static void
+give_id(struct resolver *r, const struct dns_question *wire)
+{
+	unsigned id = (unsigned)wire->bytes[0] << 8 | wire->bytes[1];
+
+	r->ids[id / 8] &= (unsigned char)~(1U << (id % 8));
+}
+
+/* ---- sockets ---- */
+
+static void
+on_socket(void *data, ares_socket_t fd, int readable, int writable)
+{
+	struct resolver *r = data;
+	struct epoll_event event = {.events = (readable ? (uint32_t)EPOLLIN : 0) |
+	                                      (writable ? (uint32_t)EPOLLOUT : 0),
+	                            .data = {.fd = fd}};
+
+	if (!readable && !writable)
+		(void)epoll_ctl(r->epoll, EPOLL_CTL_DEL, fd, &event);
+	else if (epoll_ctl(r->epoll, EPOLL_CTL_MOD, fd, &event) != 0 && errno == ENOENT)
+		(void)epoll_ctl(r->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static unsigned
+pick_port(struct resolver *r)
+{
+	const unsigned char *ports = r->options.ports;
+	uint16_t start;
+
+	take_random(r, &start, sizeof(start));
+	for (unsigned i = 0; i < 65536; i++) {
+		unsigned port = (start + i) & 0xffff;
+
+		if (ports[port / 8] >> (port % 8) & 1)
+			return port;
+	}
+	return 0;
+}
+
+static int
+bind_port(int fd, int family, unsigned port)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+
+	return family == AF_INET6 ? bind(fd, (const struct sockaddr *)&v6, sizeof(v6))
+	                          : bind(fd, (const struct sockaddr *)&v4, sizeof(v4));
+}
+
+/* A local port among those that configuration permits; the host's choice when all are taken. */
+static int
+on_new_socket(ares_socket_t fd, int type, void *data)
+{
+	struct resolver *r = data;
+	int family = 0;
+	socklen_t size = sizeof(family);
+
+	if (r->options.ports == NULL || type != SOCK_DGRAM ||
+	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0)
+		return ARES_SUCCESS;
+	for (int i = 0; i < PORT_TRIES; i++)
+		if (bind_port(fd, family, pick_port(r)) == 0)
+			return ARES_SUCCESS;
+	log_info(r->options.log, "dns", "no configured local port could be used: %s",
+	         strerror(errno));
+	return ARES_SUCCESS;
+}
+
+/* ---- questions ---- */
+
+static unsigned
+bucket_of(struct slice name, unsigned type)
+{
+	return (hash_bytes_nocase(name) ^ type * 2654435761U) % BUCKETS;
+}
+
+static struct resolver_question *
+find_question(const struct resolver *r, struct slice name, unsigned type)
+{
+	struct resolver_question *q = r->buckets[bucket_of(name, type)];
+
+	while (q != NULL && !(q->type == type && slice_ieq(q->name, name)))
+		q = q->next;
+	return q;
+}
+
+static void
+unlink_question(struct resolver_question *q)
+{
+	if (q->link == NULL)
+		return;
+	*q->link = q->next;
+	if (q->next != NULL)
+		q->next->link = q->link;
+	q->link = NULL;
+}
+
+static void
+end_question(struct resolver_question *q, enum dns_outcome outcome, struct slice bytes)
+{
+	struct resolver_query *query;
+
+	unlink_question(q); /* an equal one that comes now is a new one */
+	while ((query = q->first) != NULL) {
+		resolver_forget(query);
+		query->answered(query, outcome, bytes);
+	}
+	q->resolver->counts.in_flight--;
+	give_id(q->resolver, &q->wire);
+	free(q);
+}
+
+static bool write_question(struct resolver_question *q);
+static void send_question(struct resolver_question *q);
+
+/* Somebody answers who does not see our question, or a server that loses the letters' case. */
+static void
+ask_again(struct resolver_question *q)
+{
+	struct resolver *r = q->resolver;
+
+	r->counts.lied++;
+	log_debug(r->options.log, "dns", "answer to %.*s with letters of other case dropped",
+	          SLICE_FMT(q->name));
+	give_id(r, &q->wire);
+	if (++q->lies < LIES_MAX && q->first != NULL && write_question(q))
+		send_question(q);
+	else
+		end_question(q, DNS_FAILED, SLICE_NULL);
+}
+
+static void
+on_answer(void *data, int status, int timeouts, unsigned char *bytes, int len)
+{
+	struct resolver_question *q = data;
+	struct resolver *r = q->resolver;
+	struct slice answer = slice_of(bytes, len > 0 ? (size_t)len : 0);
+
+	(void)timeouts;
+	if (status == ARES_SUCCESS && r->options.mixes_case &&
+	    !dns_answer_is_for(answer, &q->wire, true)) {
+		ask_again(q);
+		return;
+	}
+	if (status == ARES_SUCCESS)
+		r->counts.answered++;
+	else if (status != ARES_EDESTRUCTION)
+		r->counts.failed++;
+	if (status != ARES_SUCCESS)
+		log_debug(r->options.log, "dns", "question %.*s failed: %s", SLICE_FMT(q->name),
+		          ares_strerror(status));
+	end_question(q,
+	             status == ARES_SUCCESS    ? DNS_ANSWERED
+	             : status == ARES_ETIMEOUT ? DNS_TIMEOUT
+	                                       : DNS_FAILED,
+	             answer);
+}
+
+static bool
+write_question(struct resolver_question *q)
+{
+	struct resolver *r = q->resolver;
+	unsigned char case_bits[DNS_NAME_BYTES_MAX / 8 + 1];
+	struct dns_question_options options = {.edns_bytes = r->options.edns_bytes};
+
+	options.id = take_id(r);
+	if (options.id > 0xffff)
+		return false;
+	if (r->options.mixes_case) {
+		take_random(r, case_bits, sizeof(case_bits));
+		options.case_bits = case_bits;
+	}
+	if (dns_question_write(q->name, q->type, &options, &q->wire) == STATUS_OK)
+		return true;
+	q->wire.bytes[0] = (unsigned char)(options.id >> 8);
+	q->wire.bytes[1] = (unsigned char)options.id;
+	give_id(r, &q->wire);
+	return false;
+}
+
+static void
+send_question(struct resolver_question *q)
+{
+	ares_send(q->resolver->channel, q->wire.bytes, (int)q->wire.len, on_answer, q);
+}
+
+static void
+join(struct resolver_question *q, struct resolver_query *query)
+{
+	query->question = q;
+	query->next = q->first;
+	query->link = &q->first;
+	if (q->first != NULL)
+		q->first->link = &query->next;
+	q->first = query;
+}
+
+bool
+resolver_ask(struct resolver *r, struct resolver_query *query, struct slice name, unsigned type)
+{
+	struct resolver_question *q;
+	unsigned bucket;
+
+	query->question = NULL;
+	while (name.len > 0 && name.data[name.len - 1] == '.')
+		name.len--;
+	q = find_question(r, name, type);
+	if (q != NULL) {
+		r->counts.shared++;
+		join(q, query);
+		return true;
+	}
+	if (name.len > DNS_NAME_BYTES_MAX)
+		return false;
+	q = calloc(1, sizeof(*q) + name.len);
+	if (q == NULL)
+		return false;
+	memcpy(q->name_text, name.data, name.len);
+	q->resolver = r;
+	q->name = slice_of(q->name_text, name.len);
+	q->type = type;
+	if (!write_question(q)) {
+		free(q);
+		return false;
+	}
+	bucket = bucket_of(q->name, type);
+	q->next = r->buckets[bucket];
+	q->link = &r->buckets[bucket];
+	if (q->next != NULL)
+		q->next->link = &q->next;
+	r->buckets[bucket] = q;
+	r->counts.asked++;
+	r->counts.in_flight++;
+	join(q, query);
+	send_question(q);
+	return true;
+}
+
+void
+resolver_forget(struct resolver_query *query)
+{
+	if (query->question == NULL)
+		return;
+	*query->link = query->next;
+	if (query->next != NULL)
+		query->next->link = query->link;
+	query->question = NULL;
+	query->link = NULL;
+}
+
+/* ---- the loop's side ---- */
+
+int
+resolver_fd(const struct resolver *resolver)
+{
+	return resolver->epoll;
+}
+
+int
+resolver_wait_ms(const struct resolver *resolver, int most_ms)
+{
+	struct timeval most = {most_ms / 1000, most_ms % 1000 * 1000}, buf, *left;
+	long long ms;
+
+	left = ares_timeout(resolver->channel, &most, &buf);
+	ms = (long long)left->tv_sec * 1000 + (left->tv_usec + 999) / 1000;
+	return ms < most_ms ? (int)ms : most_ms;
+}
+
+void
+resolver_step(struct resolver *r)
+{
+	struct epoll_event events[EVENTS];
+	int n = epoll_wait(r->epoll, events, EVENTS, 0);
+
+	for (int i = 0; i < n; i++) {
+		int fd = events[i].data.fd;
+
+		ares_process_fd(r->channel,
+		                events[i].events & ~(uint32_t)EPOLLOUT ? fd : ARES_SOCKET_BAD,
+		                events[i].events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
+	}
+	ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+}
+
+/* ---- making one ---- */
+
+static enum status
+set_servers(struct resolver *r, struct error *error)
+{
+	const struct resolver_options *o = &r->options;
+	size_t size = 1, used = 0;
+	char *list;
+	int rc;
+
+	if (o->server_count == 0)
+		return STATUS_OK;
+	for (size_t i = 0; i < o->server_count; i++)
+		size += o->servers[i].len + 1;
+	list = malloc(size);
+	if (list == NULL)
+		return error_set(error, STATUS_LIMIT, "no memory for the list of servers");
+	for (size_t i = 0; i < o->server_count; i++) {
+		if (i > 0)
+			list[used++] = ',';
+		memcpy(list + used, o->servers[i].data, o->servers[i].len);
+		used += o->servers[i].len;
+	}
+	list[used] = '\0';
+	rc = ares_set_servers_ports_csv(r->channel, list);
+	if (rc != ARES_SUCCESS)
+		(void)error_set(error, STATUS_BAD, "dns_server %.300s: %s", list,
+		                ares_strerror(rc));
+	free(list);
+	return rc == ARES_SUCCESS ? STATUS_OK : STATUS_BAD;
+}
+
+static enum status
+open_channel(struct resolver *r, struct error *error)
+{
+	struct ares_options options = {
+		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_NOCHECKRESP |
+	                 (r->options.edns_bytes > 512 ? ARES_FLAG_EDNS : 0),
+		.timeout = TRY_MS,
+		.tries = TRIES,
+		.ednspsz = (int)r->options.edns_bytes,
+		.socket_receive_buffer_size = RECEIVE_BYTES,
+		.sock_state_cb = on_socket,
+		.sock_state_cb_data = r,
+	};
+	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
+	           ARES_OPT_SOCK_RCVBUF;
+	int rc;
+
+	mask |= r->options.rotates ? ARES_OPT_ROTATE : ARES_OPT_NOROTATE;
+	if (r->options.edns_bytes > 512)
+		mask |= ARES_OPT_EDNSPSZ;
+#ifdef ARES_OPT_QUERY_CACHE
+	mask |= ARES_OPT_QUERY_CACHE; /* of 0 seconds: none */
+#endif
+	rc = ares_init_options(&r->channel, &options, mask);
+	if (rc != ARES_SUCCESS) {
+		r->channel = NULL;
+		return error_set(error, STATUS_IO, "%s", ares_strerror(rc));
+	}
+	ares_set_socket_configure_callback(r->channel, on_new_socket, r);
+	return set_servers(r, error);
+}
+
+struct resolver *
+resolver_create(const struct resolver_options *options, struct error *error)
+{
+	struct resolver *r = calloc(1, sizeof(*r));
+
+	if (r == NULL) {
+		(void)error_set(error, STATUS_LIMIT, "no memory for the resolver");
+		return NULL;
+	}
+	r->options = *options;
+	if (r->options.edns_bytes > UDP_BYTES_MAX)
+		r->options.edns_bytes = UDP_BYTES_MAX;
+	r->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (r->epoll < 0)
+		(void)error_set(error, STATUS_IO, "epoll: %s", strerror(errno));
+	if (r->epoll < 0 || open_channel(r, error) != STATUS_OK)
+		resolver_destroy(&r);
+	return r;
+}
+
+void
+resolver_destroy(struct resolver **resolver)
+{
+	struct resolver *r = *resolver;
+
+	*resolver = NULL;
+	if (r == NULL)
+		return;
+	if (r->channel != NULL)
+		ares_destroy(r->channel); /* ends all questions */
+	if (r->epoll >= 0)
+		close(r->epoll);
+	free(r);
+}
+
+size_t
+resolver_server_count(const struct resolver *resolver)
+{
+	struct ares_addr_port_node *servers = NULL;
+	size_t count = 0;
+
+	if (ares_get_servers_ports(resolver->channel, &servers) != ARES_SUCCESS)
+		return 0;
+	for (const struct ares_addr_port_node *s = servers; s != NULL; s = s->next)
+		count++;
+	if (servers != NULL)
+		ares_free_data(servers);
+	return count;
+}
+
+struct slice
+resolver_servers(const struct resolver *resolver, struct arena *arena)
+{
+	struct ares_addr_port_node *servers = NULL;
+	struct slice text = SLICE("");
+
+	if (ares_get_servers_ports(resolver->channel, &servers) != ARES_SUCCESS)
+		return text;
+	for (const struct ares_addr_port_node *s = servers; s != NULL; s = s->next) {
+		char address[INET6_ADDRSTRLEN] = "?";
+
+		(void)ares_inet_ntop(s->family, &s->addr, address, sizeof(address));
+		text = arena_printf(arena, "%.*s%s[%s]:%d", SLICE_FMT(text),
+		                    s == servers ? "" : ", ", address,
+		                    s->udp_port != 0 ? s->udp_port : 53);
+	}
+	if (servers != NULL)
+		ares_free_data(servers);
+	return text;
+}
+
+const struct resolver_counts *
+resolver_counts(const struct resolver *resolver)
+{
+	return &resolver->counts;
+}
