@@ -166,18 +166,19 @@ mark_dependents(struct check *check)
 static void
 evaluate_meta(struct check *check, size_t index)
 {
-	const struct rule *rule = check->scan.rules->rules[check->plan->metas[index]->number];
-	double value;
+	const struct plan *plan = check->plan;
+	double value = meta_programs_eval(plan->meta_programs, index, check->scan.values);
+	const struct rule *rule;
 
+	if (value == 0)
+		return;
+	rule = check->scan.rules->rules[plan->metas[index]->number];
 	if (scan_rule_score(&check->scan, rule) == 0 || check->scan.values[rule->number] != 0)
 		return;
-	value = meta_eval(rule->meta, check->scan.values);
-	if (value != 0) {
-		log_debug(check->scan.log, "rules", "ran meta rule %.*s ======> got hit (%.15g)",
-		          SLICE_FMT(rule->name), value);
-		scan_hit(&check->scan, rule, "", value);
-		mark_dependents(check);
-	}
+	log_debug(check->scan.log, "rules", "ran meta rule %.*s ======> got hit (%.15g)",
+	          SLICE_FMT(rule->name), value);
+	scan_hit(&check->scan, rule, "", value);
+	mark_dependents(check);
 }
 
 /* Metas [from, to): a hit may wake others, which always stand further on. */
@@ -352,19 +353,32 @@ capture(void *data, struct slice name, struct slice value)
 		scan_add_tag_value(&check->scan, name, arena_dup(check->scan.arena, value));
 }
 
+/* Rules of the plan have scores; only preferences take them away. */
+static bool
+is_scored(const struct check *check, const struct plan_group *group, size_t slot)
+{
+	if (check->prefs == NULL && check->scan.env->score_set == check->plan->score_set)
+		return true;
+	return scan_rule_score(&check->scan,
+	                       check->scan.rules->rules[group->rules[slot]->number]) != 0;
+}
+
 static void
 run_slot(struct check *check, struct match_run *run, unsigned index, size_t slot)
 {
 	const struct plan_group *group = &check->plan->groups.items[index];
-	const struct rule *rule = check->scan.rules->rules[group->rules[slot]->number];
+	const struct rule *rule;
 	struct match_hit hit;
 	unsigned count;
 
-	if (scan_rule_score(&check->scan, rule) == 0)
+	if (!is_scored(check, group, slot))
 		return;
-	count = rule->regex != NULL && regex_sets_tags(rule->regex)
+	count = match_run_has_captures(run, slot)
 	                ? match_run_captures(run, slot, capture, check, &hit)
 	                : match_run_rule(run, slot, &hit);
+	if (count == 0 && !hit.limit)
+		return;
+	rule = check->scan.rules->rules[group->rules[slot]->number];
 	if (hit.limit)
 		log_limit(check, rule);
 	if (count > 0)
@@ -377,8 +391,7 @@ run_negated(struct check *check, struct match_run *run, const struct plan_group 
 	const struct rule *rule = check->scan.rules->rules[group->rules[slot]->number];
 	struct match_hit hit;
 
-	if (scan_rule_score(&check->scan, rule) != 0 && match_run_rule(run, slot, &hit) == 0 &&
-	    !hit.limit)
+	if (is_scored(check, group, slot) && match_run_rule(run, slot, &hit) == 0 && !hit.limit)
 		add_hits(check, rule, 1, negative_match);
 }
 

@@ -497,6 +497,7 @@ link_dependents(struct builder *b)
 	unsigned *filled = arena_new_array(b->arena, unsigned, b->rules->count + 1);
 
 	plan->rule_count = b->rules->count;
+	plan->score_set = b->env->score_set;
 	plan->dependents = arena_new_array(b->arena, const unsigned *, b->rules->count + 1);
 	plan->dependent_count = arena_new_array(b->arena, unsigned, b->rules->count + 1);
 	if (filled == NULL || plan->dependents == NULL || plan->dependent_count == NULL)
@@ -564,6 +565,21 @@ mark_metas(struct builder *b)
 }
 
 static bool
+join_programs(struct builder *b)
+{
+	struct plan *plan = b->plan;
+	const struct meta **metas =
+		arena_new_array(b->arena, const struct meta *, plan->meta_count + 1);
+
+	if (metas == NULL)
+		return false;
+	for (size_t i = 0; i < plan->meta_count; i++)
+		metas[i] = plan->metas[i]->meta;
+	plan->meta_programs = meta_programs_create(b->arena, metas, plan->meta_count);
+	return plan->meta_programs != NULL;
+}
+
+static bool
 place_metas(struct builder *b)
 {
 	struct plan *plan = b->plan;
@@ -590,6 +606,8 @@ place_metas(struct builder *b)
 	plan->meta_count = count;
 	for (size_t i = 0; i < count; i++)
 		plan->metas[i] = order[i].rule;
+	if (!join_programs(b))
+		return false;
 	for (size_t p = 0; p < b->priority_count; p++) {
 		plan->priorities[p].meta_begin = at;
 		while (at < count && order[at].stage == p)

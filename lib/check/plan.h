@@ -71,6 +71,7 @@ struct plan {
 
 	/* Metas in order of evaluation: (stage, dependency). */
 	const struct rule **metas;
+	struct meta_programs *meta_programs;
 	size_t meta_count;
 	size_t last_meta_begin; /* those of the last pass */
 	uint64_t *meta_always;  /* bits: true of no hits at all, or unknown: evaluated for every
@@ -81,6 +82,7 @@ struct plan {
 	unsigned *dependent_count;
 	size_t rule_count;
 	plan_evals rbl_evals; /* run when DNS questions leave, whatever their priority */
+	unsigned score_set; /* every rule here has a score in it */
 	const struct rule *time_limit_rule;
 };
 

@@ -1041,6 +1041,12 @@ decide(const struct match_run *run, size_t slot, struct decision *d)
 	}
 }
 
+bool
+match_run_has_captures(const struct match_run *run, size_t slot)
+{
+	return (run->set->rules.items[slot].flags & MATCH_CAPTURES) != 0;
+}
+
 unsigned
 match_run_captures(struct match_run *run, size_t slot, match_capture_fn fn, void *ctx,
                    struct match_hit *hit_r)

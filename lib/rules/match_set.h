@@ -111,6 +111,8 @@ struct match_hit {
 unsigned match_run_rule(struct match_run *run, size_t slot, struct match_hit *hit_r);
 /* Fills item and span of a hit without them (for reports). */
 void match_run_locate(struct match_run *run, size_t slot, struct match_hit *hit);
+/* The rule was added with MATCH_CAPTURES: match_run_captures is to be asked. */
+bool match_run_has_captures(const struct match_run *run, size_t slot);
 /*
  * Decides one rule as match_run_rule and hands every non-empty named capture of every counted
  * match, in order, to fn.

@@ -431,30 +431,37 @@ edge_holds(unsigned edge, const unsigned char *p, size_t len, size_t at)
 	return true;
 }
 
+/* The first 8 bytes refuse it; else true proves nothing. */
+static bool
+factor_may_be_at(const struct scan *scan, const struct table_factor *f, size_t start)
+{
+	uint64_t bytes;
+
+	if (start > scan->len || f->n > scan->len - start)
+		return false;
+	if (scan->len - start < sizeof(bytes))
+		return true;
+	memcpy(&bytes, scan->text + start, sizeof(bytes));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	bytes = __builtin_bswap64(bytes);
+#endif
+	return (bytes & f->mask) == f->value;
+}
+
+/* It is there, after factor_may_be_at(). */
 static bool
 factor_is_at(const struct scan *scan, const struct table_factor *f, size_t start)
 {
 	const struct match_table *t = scan->table;
 	const unsigned char *p = scan->text + start;
 	const uint16_t *cls = t->cls + f->classes;
-	unsigned i = 0;
 
-	if (scan->len - start >= 8) {
-		uint64_t bytes;
-		memcpy(&bytes, p, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-		bytes = __builtin_bswap64(bytes);
-#endif
-		if ((bytes & f->mask) != f->value)
-			return false;
-		i = f->unsure;
-	}
-	for (; i < f->n; i++)
+	for (unsigned i = scan->len - start >= 8 ? f->unsure : 0; i < f->n; i++)
 		if (!byte_set_has(&t->sets[cls[i]], p[i]))
 			return false;
 	if (f->edges == 0)
 		return true;
-	for (i = 0; i <= f->n; i++)
+	for (unsigned i = 0; i <= f->n; i++)
 		if (t->edge[f->edges + i] != 0 &&
 		    !edge_holds(t->edge[f->edges + i], scan->text, scan->len, start + i))
 			return false;
@@ -520,10 +527,12 @@ try_factor(const struct scan *scan, const struct table_factor *f, const struct k
 	struct match_slot_state *state = &scan->seen->slots[f->slot];
 	size_t start = hit->end - (hit->key >> KEY_BITS) - (size_t)(ptrdiff_t)f->key_at;
 
+	/* First what needs nothing but the factor: it refuses most, and the slot is a cache line.
+	 */
+	if (!factor_may_be_at(scan, f, start))
+		return;
 	if (state->done == scan->seen->run ||
 	    (state->epoch == scan->seen->epoch && (state->found >> f->bit & 1) != 0))
-		return;
-	if (start > scan->len || f->n > scan->len - start)
 		return;
 	if (factor_is_at(scan, f, start))
 		factor_found(scan, f, state);

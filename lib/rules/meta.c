@@ -812,6 +812,47 @@ meta_eval_fn(const struct meta *meta, double (*value)(void *ctx, unsigned rule),
 	return run(meta->steps, meta->step_count, NULL, value, ctx, &zero);
 }
 
+struct meta_programs {
+	struct meta_step *steps;
+	uint32_t *begin; /* by meta; one more: the end */
+};
+
+struct meta_programs *
+meta_programs_create(struct arena *arena, const struct meta *const *metas, size_t count)
+{
+	struct meta_programs *programs = arena_new(arena, struct meta_programs);
+	size_t steps = 0;
+
+	for (size_t i = 0; i < count; i++)
+		steps += metas[i]->step_count;
+	if (programs == NULL || steps > UINT32_MAX)
+		return NULL;
+	programs->steps = arena_new_array(arena, struct meta_step, steps + 1);
+	programs->begin = arena_new_array(arena, uint32_t, count + 1);
+	if (programs->steps == NULL || programs->begin == NULL)
+		return NULL;
+	steps = 0;
+	for (size_t i = 0; i < count; i++) {
+		programs->begin[i] = (uint32_t)steps;
+		if (metas[i]->step_count > 0)
+			memcpy(programs->steps + steps, metas[i]->steps,
+			       metas[i]->step_count * sizeof(*programs->steps));
+		steps += metas[i]->step_count;
+	}
+	programs->begin[count] = (uint32_t)steps;
+	return programs;
+}
+
+double
+meta_programs_eval(const struct meta_programs *programs, size_t index, const double *values)
+{
+	uint32_t begin = programs->begin[index];
+	bool zero = false;
+
+	return run(programs->steps + begin, programs->begin[index + 1] - begin, values, NULL, NULL,
+	           &zero);
+}
+
 struct slice
 meta_dump(struct arena *arena, const struct meta *meta)
 {

@@ -11,6 +11,7 @@
 #define WINNOW_RULES_META_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "util/arena.h"
 #include "util/slice.h"
@@ -46,6 +47,15 @@ bool meta_is_empty(const struct meta *meta);
 double meta_eval(const struct meta *meta, const double *values);
 /* The same by a function (tests, debugging). */
 double meta_eval_fn(const struct meta *meta, double (*value)(void *ctx, unsigned rule), void *ctx);
+
+/*
+ * The programs of many metas, one behind the other: hundreds are run for a message, in this order,
+ * and memory is read as it comes.
+ */
+struct meta_programs;
+struct meta_programs *meta_programs_create(struct arena *arena, const struct meta *const *metas,
+                                           size_t count);
+double meta_programs_eval(const struct meta_programs *programs, size_t index, const double *values);
 
 /* Readable program for -D. */
 struct slice meta_dump(struct arena *arena, const struct meta *meta);
