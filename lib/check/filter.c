@@ -155,6 +155,7 @@ set_hostname(struct filter *filter)
 	if (gethostname(name, sizeof(name) - 1) != 0)
 		memcpy(name, "localhost", sizeof("localhost"));
 	filter->hostname = arena_dup(filter->arena, slice_from_cstr(name));
+	filter->env.hostname = filter->hostname;
 }
 
 struct filter *

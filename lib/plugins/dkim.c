@@ -7,6 +7,7 @@
  */
 
 #include "conf/addrlist.h"
+#include "plugins/auth.h"
 #include "plugins/pending.h"
 
 struct dkim_settings {
@@ -133,3 +134,10 @@ const struct plugin plugin_dkim = {
 	.tags = tags,
 	.needs_network = true,
 };
+
+const struct dkim_verifier *
+scan_dkim_verifier(struct scan *scan)
+{
+	(void)scan;
+	return NULL;
+}

@@ -28,6 +28,7 @@ struct scan_env {
 	unsigned address_parser;
 	struct slice languages_path;         /* TextCat's file, data NULL: none found */
 	const struct lookup_policy *lookups; /* rbl_timeout, for lookup.c */
+	struct slice hostname;               /* of this host */
 };
 
 struct scan_hit {
