@@ -196,8 +196,11 @@ on_answer(struct resolver_query *query, enum dns_outcome outcome, struct slice b
 
 	if (outcome == DNS_ANSWERED) {
 		answer = arena_new(scan->arena, struct dns_answer);
-		if (answer == NULL || dns_answer_read(scan->arena, bytes, lookup->name,
-		                                      lookup->type, answer) != STATUS_OK)
+		/* Strings and rdata stay slices of it; the resolver's block goes. */
+		bytes = arena_dup(scan->arena, bytes);
+		if (answer == NULL || bytes.data == NULL ||
+		    dns_answer_read(scan->arena, bytes, lookup->name, lookup->type, answer) !=
+		            STATUS_OK)
 			answer = NULL;
 	}
 	lookup->answer =
