@@ -29,5 +29,8 @@ struct dkim_verifier;
 
 /* What the DKIM plugin found (auth/dkim.h); NULL: not loaded, no rule asked, or no DNS. */
 const struct dkim_verifier *scan_dkim_verifier(struct scan *scan);
+/* Calls fn when it is done.  false: it is, or never will be. */
+bool scan_dkim_when_done(struct scan *scan, void (*fn)(struct scan *scan, void *context),
+                         void *context);
 
 #endif
