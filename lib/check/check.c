@@ -1092,6 +1092,13 @@ set_deadline(struct check *check, const struct check_options *options)
 }
 
 static bool
+computed_tag(struct scan *scan, struct slice name, struct slice args, bool has_args,
+             struct slice *value_r)
+{
+	return tags_value((struct check *)(void *)scan, name, args, has_args, value_r);
+}
+
+static bool
 init_scan(struct check *check, struct arena *arena, struct match_scratch *match)
 {
 	struct scan *scan = &check->scan;
@@ -1107,6 +1114,7 @@ init_scan(struct check *check, struct arena *arena, struct match_scratch *match)
 	scan->plugins = conf_plugins(scan->conf);
 	scan->now_s = clock_wall_s();
 	scan->subjprefix = SLICE("");
+	scan->computed_tag = computed_tag;
 	hashmap_init(&scan->tags, arena);
 	hashmap_init(&scan->metadata, arena);
 	scan->header_table = &plan->headers;

@@ -74,6 +74,8 @@ struct dns_answer {
 	/* The answer section in order, CNAMEs included. */
 	const struct dns_record *records;
 	size_t record_count;
+	/* Primary server of the SOA record in the authority section; len 0: there is none. */
+	struct slice zone_server;
 	uint32_t ttl_s; /* how long it may be kept, negative answers (RFC 2308) too */
 };
 

@@ -444,9 +444,10 @@ skip_question(struct reader *r, unsigned count)
 	}
 }
 
-/* How long nothing may be believed: the SOA of the authority section, RFC 2308 5. */
+/* The SOA of the authority section: primary server, and how long nothing may be believed (RFC 2308
+ * 5). */
 static uint32_t
-negative_ttl(struct reader *r, unsigned count)
+read_authority(struct reader *r, unsigned count, struct slice *server_r)
 {
 	for (unsigned i = 0; i < count && i < RECORDS_MAX; i++) {
 		unsigned type;
@@ -465,6 +466,7 @@ negative_ttl(struct reader *r, unsigned count)
 
 			minimum = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
 			          (uint32_t)p[2] << 8 | p[3];
+			get_name(r, server_r);
 			return ttl < minimum ? ttl : minimum;
 		}
 		r->at += len;
@@ -528,7 +530,7 @@ dns_answer_read(struct arena *arena, struct slice bytes, struct slice name, unsi
 	if (read_answers(&r, answers, &answer) != STATUS_OK)
 		return STATUS_LIMIT;
 	if (answer.record_count == 0)
-		answer.ttl_s = r.bad ? 0 : negative_ttl(&r, authorities);
+		answer.ttl_s = r.bad ? 0 : read_authority(&r, authorities, &answer.zone_server);
 	if (answer.ttl_s > TTL_MAX)
 		answer.ttl_s = TTL_MAX;
 	*answer_r = answer;

@@ -18,6 +18,7 @@ open_database(struct conf_reader *reader, void *data)
 	struct relaycountry_settings *settings = data;
 	const struct core_settings *core = conf_core(reader->conf);
 	struct geodb_options options = {
+		.wants = GEODB_PLACES,
 		.city = conf_table_get(&core->geodb_options, SLICE("city")),
 		.country = conf_table_get(&core->geodb_options, SLICE("country")),
 		.directories = core->geodb_search_path.items,

@@ -562,6 +562,14 @@ log_tag(const struct scan *scan, struct slice name, const struct scan_tag *tag)
 		          SLICE_FMT(name), SLICE_FMT(value), tag->values.count);
 }
 
+static void
+tag_is_ready(struct scan *scan, struct slice name, const struct scan_tag *tag)
+{
+	log_tag(scan, name, tag);
+	if (scan->tag_waits != NULL)
+		scan_tag_is_set(scan, name);
+}
+
 void
 scan_set_tag(struct scan *scan, struct slice name, struct slice value)
 {
@@ -572,7 +580,7 @@ scan_set_tag(struct scan *scan, struct slice name, struct slice value)
 	tag->values.count = 0;
 	if (value.data != NULL)
 		(void)vec_push(scan->arena, &tag->values, value);
-	log_tag(scan, name, tag);
+	tag_is_ready(scan, name, tag);
 }
 
 void
@@ -583,7 +591,7 @@ scan_add_tag_value(struct scan *scan, struct slice name, struct slice value)
 	if (tag == NULL || value.data == NULL)
 		return;
 	add_distinct(scan, &tag->values, value);
-	log_tag(scan, name, tag);
+	tag_is_ready(scan, name, tag);
 }
 
 void
@@ -594,7 +602,7 @@ scan_set_tag_values(struct scan *scan, struct slice name, const slice_vec *value
 	if (tag == NULL)
 		return;
 	tag->values = *values;
-	log_tag(scan, name, tag);
+	tag_is_ready(scan, name, tag);
 }
 
 bool

@@ -101,6 +101,11 @@ struct scan {
 	/* hits that came since the engine last looked for metas (rule numbers) */
 	VEC(unsigned) fresh_hits;
 	struct slice subjprefix; /* collected while a Subject rewrite is set */
+
+	struct tag_wait *tag_waits; /* dnslist.c: what is to run when a tag comes */
+	/* Value of a tag that nobody sets ("HEADER", "LASTEXTERNALIP"); by check/, NULL: none. */
+	bool (*computed_tag)(struct scan *scan, struct slice name, struct slice args, bool has_args,
+	                     struct slice *value_r);
 };
 
 /* ---- headers ---- */
@@ -172,6 +177,8 @@ void scan_set_tag_values(struct scan *scan, struct slice name, const slice_vec *
 bool scan_tag_values(struct scan *scan, struct slice name, const struct slice **values_r,
                      size_t *count_r);
 void scan_set_metadata(struct scan *scan, struct slice name, struct slice value);
+/* dnslist.c: what waits for the tag may run. */
+void scan_tag_is_set(struct scan *scan, struct slice name);
 
 /* ---- plugins ---- */
 
