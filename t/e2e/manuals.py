@@ -7,6 +7,7 @@ import sys
 
 SRC = os.environ.get('srcdir', '.')
 PAGES = {
+    'sa-update': ('cmd/sa_update.c', 'doc/sa-update.1'),
     'spamassassin': ('cmd/spamassassin.c', 'doc/spamassassin.1'),
     'sa-check_spamd': ('cmd/sa_check_spamd.c', 'doc/sa-check_spamd.1'),
     'sa-compile': ('cmd/sa_compile.c', 'doc/sa-compile.1'),
