@@ -5,10 +5,7 @@
  * -> verdict when all answers are in (harvested hook) -> hits of the rules that asked.
  */
 
-#if __has_include("auth/arc.h")
 #include "auth/arc.h"
-#define HAVE_DKIM 1
-#endif
 #include "auth/dmarc.h"
 #include "plugins/auth.h"
 #include "plugins/lookup.h"
@@ -150,7 +147,6 @@ sample(struct scan *scan)
 	return hash_bytes(scan_header(scan, SLICE("ALL"))) % 100;
 }
 
-#ifdef HAVE_DKIM
 static bool
 add_domain(struct arena *arena, slice_vec *domains, struct slice domain)
 {
@@ -217,8 +213,6 @@ add_seal(struct scan *scan, const struct dmarc_state *state, const struct dkim_v
 	return true;
 }
 
-#endif
-
 static void
 set_tags(struct scan *scan, const struct dmarc_state *state)
 {
@@ -249,21 +243,14 @@ decide(struct scan *scan, struct dmarc_state *state)
 	const struct dkim_verifier *verifier = scan_dkim_verifier(scan);
 	struct dmarc_input input = {.sample = sample(scan)};
 	slice_vec domains = {0};
-	bool has_arc = false;
-
-	(void)verifier;
-#ifdef HAVE_DKIM
-	has_arc = verifier != NULL && verifier->arc != NULL && verifier->arc->result != NULL;
-#endif
+	bool has_arc = verifier != NULL && verifier->arc != NULL && verifier->arc->result != NULL;
 
 	if (has_passed(scan, SPF_IDENTITY_MFROM))
 		input.spf_domain = state->mfrom_domain;
 	else if (has_passed(scan, SPF_IDENTITY_HELO))
 		input.spf_domain = scan->relays.external.items[0]->lc_helo;
-#ifdef HAVE_DKIM
 	if (verifier != NULL)
 		add_signers(scan, verifier, &domains);
-#endif
 	for (unsigned round = 0; round < 2; round++) {
 		input.dkim_domains = domains.items;
 		input.dkim_count = domains.count;
@@ -271,10 +258,8 @@ decide(struct scan *scan, struct dmarc_state *state)
 			return;
 		if (state->outcome.result == AUTH_PASS || !has_arc || round > 0)
 			break;
-#ifdef HAVE_DKIM
 		if (!add_seal(scan, state, verifier, &domains))
 			return;
-#endif
 	}
 	state->has_result = true;
 	/* That there were several records is forgotten where an ARC chain was looked at. */
