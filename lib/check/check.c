@@ -363,36 +363,69 @@ is_scored(const struct check *check, const struct plan_group *group, size_t slot
 	                       check->scan.rules->rules[group->rules[slot]->number]) != 0;
 }
 
-static void
+/*
+ * A large message is looked at in pieces, so that other clients of the worker do not wait for it:
+ * what a pass has done stands in check->pass, and false says that it goes on in the next call.
+ * Pieces of so many bytes take some milliseconds.
+ */
+enum {
+	RENDER_BYTES = 512 << 10,
+	LOOK_BYTES = 128 << 10,
+	DECIDE_BYTES = 1 << 20,
+	LARGE_BYTES = 1 << 20
+};
+
+static bool
+is_large(const struct check *check)
+{
+	return check->scan.message->pristine.len >= LARGE_BYTES;
+}
+
+static bool
+decide_some(struct check *check, struct match_run *run, size_t slot, match_capture_fn fn)
+{
+	struct check_pass *pass = &check->pass;
+
+	if (!match_run_some(run, slot, fn, check, &pass->progress, &pass->bytes, &pass->hit))
+		return false;
+	pass->progress.is_begun = false;
+	return true;
+}
+
+static bool
 run_slot(struct check *check, struct match_run *run, unsigned index, size_t slot)
 {
 	const struct plan_group *group = &check->plan->groups.items[index];
+	const struct match_hit *hit = &check->pass.hit;
 	const struct rule *rule;
-	struct match_hit hit;
-	unsigned count;
 
 	if (!is_scored(check, group, slot))
-		return;
-	count = match_run_has_captures(run, slot)
-	                ? match_run_captures(run, slot, capture, check, &hit)
-	                : match_run_rule(run, slot, &hit);
-	if (count == 0 && !hit.limit)
-		return;
+		return true;
+	if (!decide_some(check, run, slot, match_run_has_captures(run, slot) ? capture : NULL))
+		return false;
+	if (hit->count == 0 && !hit->limit)
+		return true;
 	rule = check->scan.rules->rules[group->rules[slot]->number];
-	if (hit.limit)
+	if (hit->limit)
 		log_limit(check, rule);
-	if (count > 0)
-		add_hits(check, rule, count, matched_text(check, run, index, slot, &hit));
+	if (hit->count > 0)
+		add_hits(check, rule, hit->count,
+		         matched_text(check, run, index, slot, &check->pass.hit));
+	return true;
 }
 
-static void
+static bool
 run_negated(struct check *check, struct match_run *run, const struct plan_group *group, size_t slot)
 {
 	const struct rule *rule = check->scan.rules->rules[group->rules[slot]->number];
-	struct match_hit hit;
 
-	if (is_scored(check, group, slot) && match_run_rule(run, slot, &hit) == 0 && !hit.limit)
+	if (!is_scored(check, group, slot))
+		return true;
+	if (!decide_some(check, run, slot, NULL))
+		return false;
+	if (check->pass.hit.count == 0 && !check->pass.hit.limit)
 		add_hits(check, rule, 1, negative_match);
+	return true;
 }
 
 /* A header that is not there: what matches an empty text was found when the plan was made. */
@@ -463,61 +496,87 @@ run_of(struct check *check, unsigned index, bool *missing_r)
 	check->run_items[index] = items.items;
 	if (index == PLAN_BODY)
 		check->body_of_run = items.items;
-	*run = match_run_create(scan->arena, group->set, scan->match, items.items, items.count,
-	                        check->filter->options.no_prefilter ? MATCH_RUN_ALL : 0);
+	*run = match_run_begin(scan->arena, group->set, scan->match, items.items, items.count,
+	                       check->filter->options.no_prefilter ? MATCH_RUN_ALL : 0);
 	return *run;
 }
 
-static void
-run_pass(struct check *check, const struct plan_pass *pass)
+/* false: the rest comes in the next call.  *run becomes NULL when there is no memory for it. */
+static bool
+look_on(struct match_run **run)
+{
+	enum status status = match_run_look(*run, LOOK_BYTES);
+
+	if (status == STATUS_LIMIT)
+		*run = NULL;
+	return status != STATUS_AGAIN;
+}
+
+/* Which rules of a pass: all, or only those that FreeMail's edit of the body came before or after.
+ */
+enum pass_part { PASS_ALL, PASS_EARLY, PASS_LATE };
+
+static bool
+run_slots(struct check *check, const struct plan_pass *pass, struct match_run *run,
+          enum pass_part part)
 {
 	const struct plan_group *group = &check->plan->groups.items[pass->group];
+	size_t *s = &check->pass.slot, *n = &check->pass.negated;
+
+	for (; (*s = match_run_next(run, pass->mask, *s)) != MATCH_NONE; ++*s) {
+		if (part != PASS_ALL &&
+		    (group->early[*s / 64] >> (*s % 64) & 1) != (part == PASS_EARLY))
+			continue;
+		if (!run_slot(check, run, pass->group, *s))
+			return false;
+	}
+	for (; *n < pass->negated_count && part != PASS_EARLY; ++*n)
+		if (!run_negated(check, run, group, pass->negated[*n]))
+			return false;
+	*s = *n = 0;
+	return true;
+}
+
+static bool
+run_pass(struct check *check, const struct plan_pass *pass, enum pass_part part)
+{
 	bool missing;
 	struct match_run *run = run_of(check, pass->group, &missing);
 
+	check->pass.bytes = DECIDE_BYTES;
 	if (missing)
-		run_missing(check, pass, group);
+		run_missing(check, pass, &check->plan->groups.items[pass->group]);
 	if (run == NULL)
-		return;
-	for (size_t s = 0; (s = match_run_next(run, pass->mask, s)) != MATCH_NONE; s++)
-		run_slot(check, run, pass->group, s);
-	for (size_t i = 0; i < pass->negated_count; i++)
-		run_negated(check, run, group, pass->negated[i]);
-}
-
-static void
-run_edited_body(struct check *check, const struct plan_pass *pass, struct match_run *run,
-                bool is_early)
-{
-	const struct plan_group *group = &check->plan->groups.items[pass->group];
-
-	for (size_t s = 0; (s = match_run_next(run, pass->mask, s)) != MATCH_NONE; s++)
-		if ((group->early[s / 64] >> (s % 64) & 1) == is_early)
-			run_slot(check, run, pass->group, s);
+		return true;
+	if (!look_on(&check->runs[pass->group]))
+		return false;
+	run = check->runs[pass->group];
+	return run == NULL || run_slots(check, pass, run, part);
 }
 
 /* The body pass of priority 0 once FreeMail has edited the text: two texts, each rule its own. */
-static void
+static bool
 run_body_twice(struct check *check, const struct plan_pass *pass)
 {
-	const struct plan_group *group = &check->plan->groups.items[pass->group];
 	const struct text_lines *lines = text_body(check->scan.message);
-	struct match_run *run;
-	bool missing;
+	struct match_run **run = &check->pass.unedited;
 
-	run = match_run_create(check->scan.arena, group->set, check->scan.match, lines->items,
-	                       lines->count,
-	                       check->filter->options.no_prefilter ? MATCH_RUN_ALL : 0);
+	if (check->pass.is_late)
+		return run_pass(check, pass, PASS_LATE);
+	if (*run == NULL)
+		*run = match_run_begin(check->scan.arena,
+		                       check->plan->groups.items[pass->group].set,
+		                       check->scan.match, lines->items, lines->count,
+		                       check->filter->options.no_prefilter ? MATCH_RUN_ALL : 0);
 	check->run_items[pass->group] = lines->items;
-	if (run != NULL)
-		run_edited_body(check, pass, run, true);
+	check->pass.bytes = DECIDE_BYTES;
+	if (*run != NULL && !look_on(run))
+		return false;
+	if (*run != NULL && !run_slots(check, pass, *run, PASS_EARLY))
+		return false;
 	check->runs[pass->group] = NULL;
-	run = run_of(check, pass->group, &missing);
-	if (run == NULL)
-		return;
-	run_edited_body(check, pass, run, false);
-	for (size_t i = 0; i < pass->negated_count; i++)
-		run_negated(check, run, group, pass->negated[i]);
+	check->pass.is_late = true;
+	return false;
 }
 
 static void
@@ -686,25 +745,32 @@ run_eval(struct check *check, const struct rule *rule, struct items items)
 
 enum { EVALS_BETWEEN_CLOCKS = 8 };
 
-static void
+/* false: the rest comes in the next call; a large message costs each eval some milliseconds. */
+static bool
 run_evals(struct check *check, const plan_evals *list, struct items items)
 {
-	for (size_t i = 0; i < list->count; i++) {
-		const struct plan_eval *eval = &list->items[i];
+	size_t *i = &check->pass.eval;
+
+	while (*i < list->count) {
+		const struct plan_eval *eval = &list->items[(*i)++];
 		struct eval_call call = eval->call;
 
 		/* The clock costs as much as a small eval. */
-		if (i % EVALS_BETWEEN_CLOCKS == 0 && scan_is_over(&check->scan))
-			return;
+		if ((*i - 1) % EVALS_BETWEEN_CLOCKS == 0 && scan_is_over(&check->scan))
+			break;
 		if (check->prefs != NULL) {
 			/* another score, other settings */
 			run_eval(check, check->scan.rules->rules[eval->rule->number], items);
-			continue;
+		} else {
+			call.lines = items.items;
+			call.line_count = items.count;
+			take_result(check, eval->rule, eval->run(&check->scan, &call));
 		}
-		call.lines = items.items;
-		call.line_count = items.count;
-		take_result(check, eval->rule, eval->run(&check->scan, &call));
+		if (is_large(check))
+			return false;
 	}
+	*i = 0;
+	return true;
 }
 
 /* ---- rules of the user's preferences ---- */
@@ -794,7 +860,8 @@ begin_priority(struct check *check, const struct plan_priority *p)
 	for (size_t i = 0; i < hooks->count; i++)
 		hooks->items[i]->before_priority(&check->scan, p->priority);
 	for (size_t i = 0; i < p->headers.count; i++)
-		run_pass(check, &p->headers.items[i]);
+		while (!run_pass(check, &p->headers.items[i], PASS_ALL))
+			;
 	run_exists(check, p);
 }
 
@@ -807,12 +874,25 @@ enum priority_step {
 	STEP_RAWBODY,
 	STEP_RAWBODY_EVALS,
 	STEP_FULL,
+	STEP_FULL_EVALS,
 	STEP_METAS,
 	STEP_COUNT
 };
 
-/* One step of a priority, in the reference's order. */
-static void
+static bool
+run_body_rules(struct check *check, const struct plan_priority *p)
+{
+	const struct plan_pass *pass = &p->text[PLAN_BODY];
+
+	if (!p->has_text[PLAN_BODY])
+		return true;
+	if (p->priority == 0 && check->scan.body_edited.items != NULL)
+		return run_body_twice(check, pass);
+	return run_pass(check, pass, PASS_ALL);
+}
+
+/* One step of a priority, in the reference's order; false: it goes on in the next call. */
+static bool
 run_step(struct check *check, const struct plan_priority *p, enum priority_step step)
 {
 	struct scan *scan = &check->scan;
@@ -822,36 +902,24 @@ run_step(struct check *check, const struct plan_priority *p, enum priority_step 
 		begin_priority(check, p);
 		break;
 	case STEP_HEADER_EVALS:
-		run_evals(check, &p->header_evals, (struct items){NULL, 0});
-		break;
+		return run_evals(check, &p->header_evals, (struct items){NULL, 0});
 	case STEP_BODY:
-		if (p->has_text[PLAN_BODY] && p->priority == 0 && scan->body_edited.items != NULL)
-			run_body_twice(check, &p->text[PLAN_BODY]);
-		else if (p->has_text[PLAN_BODY])
-			run_pass(check, &p->text[PLAN_BODY]);
-		break;
+		return run_body_rules(check, p);
 	case STEP_URI:
-		if (p->has_text[PLAN_URI])
-			run_pass(check, &p->text[PLAN_URI]);
-		break;
+		return !p->has_text[PLAN_URI] || run_pass(check, &p->text[PLAN_URI], PASS_ALL);
 	case STEP_BODY_EVALS:
-		if (p->body_evals.count > 0)
-			run_evals(check, &p->body_evals, items_of(scan, PLAN_BODY));
-		break;
+		return p->body_evals.count == 0 ||
+		       run_evals(check, &p->body_evals, items_of(scan, PLAN_BODY));
 	case STEP_RAWBODY:
-		if (p->has_text[PLAN_RAWBODY])
-			run_pass(check, &p->text[PLAN_RAWBODY]);
-		break;
+		return !p->has_text[PLAN_RAWBODY] ||
+		       run_pass(check, &p->text[PLAN_RAWBODY], PASS_ALL);
 	case STEP_RAWBODY_EVALS:
-		if (p->rawbody_evals.count > 0)
-			run_evals(check, &p->rawbody_evals, items_of(scan, PLAN_RAWBODY));
-		break;
+		return p->rawbody_evals.count == 0 ||
+		       run_evals(check, &p->rawbody_evals, items_of(scan, PLAN_RAWBODY));
 	case STEP_FULL:
-		if (p->has_text[PLAN_FULL])
-			run_pass(check, &p->text[PLAN_FULL]);
-		if (!is_finished_by_plugin(check))
-			run_evals(check, &p->full_evals, items_of(scan, PLAN_FULL));
-		break;
+		return !p->has_text[PLAN_FULL] || run_pass(check, &p->text[PLAN_FULL], PASS_ALL);
+	case STEP_FULL_EVALS:
+		return run_evals(check, &p->full_evals, items_of(scan, PLAN_FULL));
 	case STEP_METAS:
 		run_templates(check, &p->templates);
 		run_extra(check, p->priority);
@@ -860,6 +928,7 @@ run_step(struct check *check, const struct plan_priority *p, enum priority_step 
 	case STEP_COUNT:
 		break;
 	}
+	return true;
 }
 
 enum { LAUNCH_PRIORITY = -100 };
@@ -874,7 +943,8 @@ launch(struct check *check)
 	if (scan_lookups_launched(scan) || !scan_dns_available(scan))
 		return;
 	scan_lookups_launch(scan);
-	run_evals(check, &check->plan->rbl_evals, (struct items){NULL, 0});
+	while (!run_evals(check, &check->plan->rbl_evals, (struct items){NULL, 0}))
+		;
 	for (size_t i = 0; i < set->count; i++) {
 		const struct plugin *plugin = set->loaded[set->order[i]];
 
@@ -889,17 +959,19 @@ run_priority(struct check *check)
 	const struct plan_priority *p = &check->plan->priorities[check->priority];
 	bool at_end = check->priority == check->plan->priority_count;
 
-	if (is_finished_by_plugin(check))
+	/* What a plugin finds in a step ends the scan after it, wherever the step is cut. */
+	if (!check->is_in_step && is_finished_by_plugin(check))
 		check->shortcircuited = true;
-	if (!check->shortcircuited && (at_end || p->priority >= LAUNCH_PRIORITY) &&
-	    !scan_is_over(&check->scan))
+	if (!check->shortcircuited && !check->is_in_step &&
+	    (at_end || p->priority >= LAUNCH_PRIORITY) && !scan_is_over(&check->scan))
 		launch(check);
 	if (check->shortcircuited || scan_is_over(&check->scan) || at_end) {
 		check->state = CHECK_STATE_HARVEST;
 		return;
 	}
-	run_step(check, &check->plan->priorities[check->priority], (enum priority_step)check->step);
-	if (++check->step == STEP_COUNT) {
+	check->is_in_step = !run_step(check, &check->plan->priorities[check->priority],
+	                              (enum priority_step)check->step);
+	if (!check->is_in_step && ++check->step == STEP_COUNT) {
 		check->step = 0;
 		check->priority++;
 	}
@@ -979,7 +1051,12 @@ check_run(struct check *check)
 		if (!run_message_hooks(check))
 			return CHECK_WAIT;
 		begin(check);
-		check->state = CHECK_STATE_PRIORITY;
+		check->state = is_large(check) ? CHECK_STATE_RENDER : CHECK_STATE_PRIORITY;
+		break;
+	case CHECK_STATE_RENDER:
+		if (scan_is_over(&check->scan) ||
+		    text_render_some(check->scan.message, RENDER_BYTES))
+			check->state = CHECK_STATE_PRIORITY;
 		break;
 	case CHECK_STATE_PRIORITY:
 		run_priority(check);

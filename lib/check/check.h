@@ -11,9 +11,10 @@
  *priority each--> HARVEST --all answers in, or given up--> FINISH --cleanup hooks, last metas-->
  *DONE
  *
- * CHECK_AGAIN: call again, any time.  CHECK_WAIT: nothing to do before scan.wait says so (an
- *outside program runs, DNS answers are on the way). A spent budget (time, memory, match limits) is
- *a result, never an abort: what was found so far counts.
+ * CHECK_AGAIN: call again, any time; a call looks at some hundred KB of text at most.  CHECK_WAIT:
+ *nothing to do before scan.wait says so (an outside program runs, DNS answers are on the way). A
+ *spent budget (time, memory, match limits) is a result, never an abort: what was found so far
+ *counts.
  */
 #ifndef WINNOW_CHECK_CHECK_H
 #define WINNOW_CHECK_CHECK_H
@@ -24,10 +25,23 @@ enum check_status { CHECK_AGAIN, CHECK_WAIT, CHECK_DONE };
 
 enum check_state {
 	CHECK_STATE_BEGIN,
+	CHECK_STATE_RENDER, /* large messages only */
 	CHECK_STATE_PRIORITY,
 	CHECK_STATE_HARVEST,
 	CHECK_STATE_FINISH,
 	CHECK_STATE_DONE
+};
+
+/* What a pass over the text of a large message has done so far. */
+struct check_pass {
+	size_t slot;
+	size_t negated; /* index */
+	size_t eval;    /* index */
+	struct match_progress progress;
+	struct match_hit hit;
+	size_t bytes; /* of text that this call may still look at */
+	struct match_run *unedited;
+	bool is_late; /* the rules that see the unedited body are done */
 };
 
 struct check {
@@ -40,6 +54,8 @@ struct check {
 	size_t message_hooks; /* plugins whose message hook is done */
 	size_t priority;      /* index */
 	unsigned step;        /* of the priority */
+	bool is_in_step;      /* it goes on in the next call */
+	struct check_pass pass;
 	bool shortcircuited;
 	struct match_run **runs;         /* by group, made on first use */
 	const struct slice **run_items;  /* by group: what runs looked at */

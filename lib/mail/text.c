@@ -77,6 +77,26 @@ part_rendered(struct part *part)
 	return text;
 }
 
+bool
+text_render_some(struct message *message, size_t bytes)
+{
+	struct message_text *texts = message_text_get(message);
+	size_t seen = 0;
+
+	if (texts == NULL)
+		return true;
+	while (seen < bytes) {
+		struct part *part = message_leaf_next(message, texts->last_rendered);
+
+		if (part == NULL)
+			return true;
+		(void)part_rendered(part);
+		seen += part_decoded(part).len + 1;
+		texts->last_rendered = part;
+	}
+	return false;
+}
+
 /* Byte offset of character `count` (UTF-8), at most len. */
 static size_t
 utf8_offset(struct slice text, size_t from, size_t count)

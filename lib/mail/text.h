@@ -26,6 +26,7 @@ struct message_text {
 	VEC(struct html_result *) html;
 	struct html_result *last_html; /* of the last text/html part; NULL when it is empty */
 	bool html_done;
+	struct part *last_rendered; /* by text_render_some */
 };
 
 /* Lines of body rules: Subject and paragraphs. */
@@ -36,6 +37,11 @@ const struct text_lines *text_rawbody(struct message *message);
 
 /* Renders one leaf (kept in part->text); type data NULL: it gives no text. */
 const struct part_text *part_rendered(struct part *part);
+/*
+ * Renders leaves in order ahead of their use, about `bytes` of decoded text a call; true: all are
+ * done.  For messages so large that one call would hold up others.
+ */
+bool text_render_some(struct message *message, size_t bytes);
 /* A plugin's text for a part (set_rendered); data NULL text = nothing. Before any text_* call. */
 void part_set_rendered(struct part *part, struct slice text, struct slice type);
 

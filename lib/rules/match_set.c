@@ -5,11 +5,13 @@
 #include "rules/automaton.h"
 #include "rules/match_table.h"
 
-/* How one rule is decided on a text, in short. */
+/* How one rule is decided on a text, in short.  Without gaps: saved as it is, and equal rules make
+ * equal files. */
 struct match_need {
-	uint8_t kind; /* enum factor_kind */
+	uint16_t kind; /* enum factor_kind */
 	uint16_t count_class;
 	uint16_t run_class;
+	uint16_t zero;
 	uint32_t min_len;
 	uint32_t max_len;
 	uint32_t run_len;
@@ -76,15 +78,24 @@ struct candidate {
 	bool checked; /* what need and automaton ask for is there */
 };
 
+/* What one piece of the items gave. */
+struct candidates {
+	struct candidate *items;
+	size_t count;
+	struct candidates *next; /* of the items after these */
+};
+
 struct match_run {
 	struct arena *arena;
 	const struct match_set *set;
 	struct match_scratch *scratch;
 	const struct slice *items;
 	size_t item_count;
-	bool *is_other; /* per item: has bytes above 0x7f */
+	size_t looked_at; /* items */
+	bool *is_other;   /* per item: has bytes above 0x7f */
 	uint64_t *bits;
-	struct candidate *candidates;
+	struct candidates *pieces, *last_piece;
+	struct candidate *candidates; /* of all pieces, once all were looked at */
 	size_t candidate_count;
 	bool all;
 };
@@ -127,7 +138,7 @@ match_set_add(struct match_set *set, unsigned rule, const struct regex *regex, u
 static void
 note_need(struct match_need *out, const struct factor_need *need)
 {
-	out->kind = (uint8_t)need->kind;
+	out->kind = (uint16_t)need->kind;
 	out->count_class = need->count_class;
 	out->run_class = need->run_class;
 	out->min_len = need->min_len;
@@ -235,19 +246,6 @@ struct set_file {
 	uint64_t table_at;
 };
 
-/* Field by field: what lies between them stays zero, so that equal rules make equal files. */
-static void
-copy_need(struct match_need *out, const struct match_need *need)
-{
-	out->kind = need->kind;
-	out->count_class = need->count_class;
-	out->run_class = need->run_class;
-	out->min_len = need->min_len;
-	out->max_len = need->max_len;
-	out->run_len = need->run_len;
-	out->run_times = need->run_times;
-}
-
 static bool
 save_table(const struct match_set *set, int which, struct blob_writer *writer, struct arena *arena)
 {
@@ -258,7 +256,7 @@ save_table(const struct match_set *set, int which, struct blob_writer *writer, s
 	if (needs == NULL || set->table[which] == NULL)
 		return false;
 	for (size_t i = 0; i < set->rules.count; i++)
-		copy_need(&needs[i], &set->rules.items[i].need[which]);
+		needs[i] = set->rules.items[i].need[which];
 	blob_out_init(&out, arena);
 	(void)blob_out_add(&out, NULL, 1, sizeof(file));
 	file.needs_at = blob_out_add(&out, needs, set->rules.count, sizeof(*needs));
@@ -679,13 +677,13 @@ enum { LINKS_KEPT = 16384 }; /* what a larger message needed goes back */
 
 /* Chains into one sorted array in the message's arena. */
 static bool
-keep_candidates(struct match_run *run)
+keep_candidates(struct match_run *run, struct candidates *piece)
 {
 	struct match_scratch *scratch = run->scratch;
 	size_t n = 0;
 
-	run->candidates = arena_new_array(run->arena, struct candidate, scratch->link_count + 1);
-	if (run->candidates == NULL) {
+	piece->items = arena_new_array(run->arena, struct candidate, scratch->link_count + 1);
+	if (piece->items == NULL) {
 		forget_chains(run);
 		return false;
 	}
@@ -696,17 +694,18 @@ keep_candidates(struct match_run *run)
 
 			for (uint32_t l = scratch->head[slot]; l != 0;
 			     l = scratch->links[l - 1].next)
-				run->candidates[n++] =
+				piece->items[n++] =
 					(struct candidate){slot, scratch->links[l - 1].item,
 				                           scratch->links[l - 1].decided, false};
 			scratch->head[slot] = 0;
 			for (size_t a = first, b = n; a + 1 < b; a++) {
-				struct candidate c = run->candidates[--b];
-				run->candidates[b] = run->candidates[a];
-				run->candidates[a] = c;
+				struct candidate c = piece->items[--b];
+				piece->items[b] = piece->items[a];
+				piece->items[a] = c;
 			}
 		}
-	run->candidate_count = n;
+	piece->count = n;
+	scratch->link_count = 0;
 	if (scratch->link_size > LINKS_KEPT) {
 		free(scratch->links);
 		scratch->links = NULL;
@@ -781,7 +780,7 @@ ask_candidates(const struct match_run *run, struct candidate *candidates, size_t
 
 /* Keeps the candidates that neither need nor automata refuse. */
 static bool
-check_candidates(struct match_run *run)
+check_candidates(struct match_run *run, struct candidates *piece)
 {
 	struct automaton_job *jobs = run->scratch->jobs;
 	size_t kept = 0;
@@ -790,33 +789,45 @@ check_candidates(struct match_run *run)
 		jobs = run->scratch->jobs = calloc(JOBS_AT_ONCE, sizeof(*jobs));
 	if (jobs == NULL)
 		return false;
-	for (size_t i = 0; i < run->candidate_count; i += JOBS_AT_ONCE) {
-		size_t left = run->candidate_count - i;
+	for (size_t i = 0; i < piece->count; i += JOBS_AT_ONCE) {
+		size_t left = piece->count - i;
 
-		ask_candidates(run, run->candidates + i, left < JOBS_AT_ONCE ? left : JOBS_AT_ONCE,
+		ask_candidates(run, piece->items + i, left < JOBS_AT_ONCE ? left : JOBS_AT_ONCE,
 		               jobs);
 	}
 	memset(run->bits, 0, run->set->words * sizeof(*run->bits));
-	for (size_t i = 0; i < run->candidate_count; i++) {
-		struct candidate c = run->candidates[i];
+	for (size_t i = 0; i < piece->count; i++) {
+		struct candidate c = piece->items[i];
 
 		if (!c.decided && !c.checked)
 			continue;
-		run->candidates[kept++] = c;
+		piece->items[kept++] = c;
 		run->bits[c.slot / 64] |= (uint64_t)1 << (c.slot % 64);
 	}
-	run->candidate_count = kept;
+	piece->count = kept;
 	return true;
 }
 
+/*
+ * The next items, about `bytes` of them.  Nothing of the run is left in the scratch, so that other
+ * messages may use it before the next piece.
+ */
 static bool
-scan_items(struct match_run *run)
+scan_items(struct match_run *run, size_t bytes)
 {
 	const struct match_set *set = run->set;
+	struct candidates *piece = arena_new(run->arena, struct candidates);
+	size_t seen = 0;
 
-	for (size_t i = 0; i < run->item_count; i++) {
+	if (piece == NULL || !scratch_prepare(run->scratch, set))
+		return false;
+	if (run->looked_at > 0)
+		memset(run->bits, 0, set->words * sizeof(*run->bits));
+	for (; run->looked_at < run->item_count && seen < bytes; run->looked_at++) {
+		size_t i = run->looked_at;
 		int which = has_high_byte(run->items[i]) ? FOR_OTHER : FOR_ASCII;
 
+		seen += run->items[i].len + 1;
 		run->is_other[i] = which == FOR_OTHER;
 		if (set->lazy[which])
 			build_lazily(set->self, which);
@@ -828,7 +839,41 @@ scan_items(struct match_run *run)
 			return false;
 		}
 	}
-	return keep_candidates(run) && check_candidates(run);
+	if (!keep_candidates(run, piece) || !check_candidates(run, piece))
+		return false;
+	*(run->pieces == NULL ? &run->pieces : &run->last_piece->next) = piece;
+	run->last_piece = piece;
+	return true;
+}
+
+/* Several pieces, each sorted, into one array: slots are counted, then everything has its place. */
+static bool
+merge_pieces(struct match_run *run)
+{
+	size_t count = 0, *place = arena_new_array(run->arena, size_t, run->set->rules.count + 2);
+
+	if (place == NULL)
+		return false;
+	for (const struct candidates *p = run->pieces; p != NULL; p = p->next) {
+		for (size_t i = 0; i < p->count; i++)
+			place[p->items[i].slot + 1]++;
+		count += p->count;
+	}
+	for (size_t s = 0; s < run->set->rules.count; s++)
+		place[s + 1] += place[s];
+	run->candidates = arena_new_array(run->arena, struct candidate, count + 1);
+	if (run->candidates == NULL)
+		return false;
+	memset(run->bits, 0, run->set->words * sizeof(*run->bits));
+	for (const struct candidates *p = run->pieces; p != NULL; p = p->next)
+		for (size_t i = 0; i < p->count; i++) {
+			uint32_t slot = p->items[i].slot;
+
+			run->candidates[place[slot]++] = p->items[i];
+			run->bits[slot / 64] |= (uint64_t)1 << (slot % 64);
+		}
+	run->candidate_count = count;
+	return true;
 }
 
 static void
@@ -845,8 +890,8 @@ add_always(struct match_run *run)
 }
 
 struct match_run *
-match_run_create(struct arena *arena, const struct match_set *set, struct match_scratch *scratch,
-                 const struct slice *items, size_t item_count, unsigned flags)
+match_run_begin(struct arena *arena, const struct match_set *set, struct match_scratch *scratch,
+                const struct slice *items, size_t item_count, unsigned flags)
 {
 	struct match_run *run = arena_new(arena, struct match_run);
 
@@ -860,15 +905,44 @@ match_run_create(struct arena *arena, const struct match_set *set, struct match_
 	run->all = (flags & MATCH_RUN_ALL) != 0;
 	run->bits = arena_new_array(arena, uint64_t, set->words + 1);
 	run->is_other = arena_new_array(arena, bool, item_count + 1);
-	if (run->bits == NULL || run->is_other == NULL || !scratch_prepare(scratch, set))
+	if (run->bits == NULL || run->is_other == NULL)
 		return NULL;
-	if (!run->all && !scan_items(run))
-		return NULL;
-	if (!run->all)
-		add_always(run);
-	for (size_t s = 0; s < set->rules.count && run->all && item_count > 0; s++)
-		run->bits[s / 64] |= (uint64_t)1 << (s % 64);
+	if (run->all) {
+		run->looked_at = item_count;
+		for (size_t s = 0; s < set->rules.count && item_count > 0; s++)
+			run->bits[s / 64] |= (uint64_t)1 << (s % 64);
+	}
 	return run;
+}
+
+enum status
+match_run_look(struct match_run *run, size_t bytes)
+{
+	bool is_first = run->pieces == NULL;
+
+	if (run->all || (!is_first && run->looked_at == run->item_count))
+		return STATUS_OK;
+	if (!scan_items(run, bytes))
+		return STATUS_LIMIT;
+	if (run->looked_at < run->item_count)
+		return STATUS_AGAIN;
+	if (is_first) {
+		run->candidates = run->pieces->items;
+		run->candidate_count = run->pieces->count;
+	} else if (!merge_pieces(run)) {
+		return STATUS_LIMIT;
+	}
+	add_always(run);
+	return STATUS_OK;
+}
+
+struct match_run *
+match_run_create(struct arena *arena, const struct match_set *set, struct match_scratch *scratch,
+                 const struct slice *items, size_t item_count, unsigned flags)
+{
+	struct match_run *run = match_run_begin(arena, set, scratch, items, item_count, flags);
+
+	return run != NULL && match_run_look(run, SIZE_MAX) == STATUS_OK ? run : NULL;
 }
 
 size_t
@@ -898,6 +972,7 @@ struct decision {
 	match_capture_fn fn;
 	void *ctx;
 	struct match_hit *hit;
+	size_t bytes; /* that may still be looked at in this call */
 };
 
 static bool
@@ -1019,26 +1094,69 @@ is_always(const struct match_run *run, size_t slot, size_t item)
 	return run->all || (run->set->always[which][slot / 64] >> (slot % 64) & 1) != 0;
 }
 
-static void
-decide(const struct match_run *run, size_t slot, struct decision *d)
+/* Candidates one by one; false: not all were asked, d->bytes are spent. */
+static bool
+decide_candidates(const struct match_run *run, size_t slot, struct decision *d,
+                  struct match_progress *at)
 {
 	const struct match_rule *rule = &run->set->rules.items[slot];
-	size_t c = run->all ? 0 : first_candidate(run, slot);
 
-	if (!needs_all_items(run, slot)) {
-		for (; c < run->candidate_count && run->candidates[c].slot == slot && !is_enough(d);
-		     c++)
-			decide_item(run, d, rule, run->candidates[c].item, &run->candidates[c]);
-		return;
+	for (; at->candidate < run->candidate_count &&
+	       run->candidates[at->candidate].slot == slot && !is_enough(d);
+	     at->candidate++) {
+		const struct candidate *c = &run->candidates[at->candidate];
+		size_t cost = run->items[c->item].len + 1;
+
+		if (d->bytes == 0)
+			return false;
+		d->bytes -= cost < d->bytes ? cost : d->bytes;
+		decide_item(run, d, rule, c->item, c);
 	}
-	for (size_t i = 0; i < run->item_count && !is_enough(d); i++) {
+	return true;
+}
+
+/* As decide_candidates for a rule that asks for items without evidence too. */
+static bool
+decide_items(const struct match_run *run, size_t slot, struct decision *d,
+             struct match_progress *at)
+{
+	const struct match_rule *rule = &run->set->rules.items[slot];
+
+	for (; at->item < run->item_count && !is_enough(d); at->item++) {
+		size_t i = at->item, c = at->candidate, cost = run->items[i].len + 1;
 		bool is_candidate = c < run->candidate_count && run->candidates[c].slot == slot &&
 		                    run->candidates[c].item == i;
 
+		if (d->bytes == 0)
+			return false;
+		d->bytes -= cost < d->bytes ? cost : d->bytes;
 		if (is_candidate || is_always(run, slot, i))
 			decide_item(run, d, rule, i, is_candidate ? &run->candidates[c] : NULL);
-		c += is_candidate;
+		at->candidate += is_candidate;
 	}
+	return true;
+}
+
+bool
+match_run_some(struct match_run *run, size_t slot, match_capture_fn fn, void *ctx,
+               struct match_progress *at, size_t *bytes, struct match_hit *hit_r)
+{
+	const struct match_rule *rule = &run->set->rules.items[slot];
+	struct decision d = {rule->regex, run->scratch, rule->flags, rule->maxhits,
+	                     fn,          ctx,          hit_r,       *bytes};
+	bool done;
+
+	if (!at->is_begun) {
+		memset(hit_r, 0, sizeof(*hit_r));
+		if ((run->bits[slot / 64] >> (slot % 64) & 1) == 0)
+			return true;
+		*at = (struct match_progress){
+			.candidate = run->all ? 0 : first_candidate(run, slot), .is_begun = true};
+	}
+	done = needs_all_items(run, slot) ? decide_items(run, slot, &d, at)
+	                                  : decide_candidates(run, slot, &d, at);
+	*bytes = d.bytes;
+	return done;
 }
 
 bool
@@ -1051,12 +1169,10 @@ unsigned
 match_run_captures(struct match_run *run, size_t slot, match_capture_fn fn, void *ctx,
                    struct match_hit *hit_r)
 {
-	const struct match_rule *rule = &run->set->rules.items[slot];
-	struct decision d = {rule->regex, run->scratch, rule->flags, rule->maxhits, fn, ctx, hit_r};
+	struct match_progress at = {0};
+	size_t bytes = SIZE_MAX;
 
-	memset(hit_r, 0, sizeof(*hit_r));
-	if ((run->bits[slot / 64] >> (slot % 64) & 1) != 0)
-		decide(run, slot, &d);
+	(void)match_run_some(run, slot, fn, ctx, &at, &bytes, hit_r);
 	return hit_r->count;
 }
 
@@ -1094,7 +1210,7 @@ match_items(const struct regex *regex, struct match_scratch *scratch, const stru
             size_t item_count, unsigned flags, unsigned maxhits, match_capture_fn fn, void *ctx,
             struct match_hit *hit_r)
 {
-	struct decision d = {regex, scratch, flags, maxhits, fn, ctx, hit_r};
+	struct decision d = {regex, scratch, flags, maxhits, fn, ctx, hit_r, SIZE_MAX};
 
 	memset(hit_r, 0, sizeof(*hit_r));
 	for (size_t i = (flags & MATCH_NOSUBJECT) != 0; i < item_count && !is_enough(&d); i++)

@@ -86,7 +86,15 @@ enum match_run_flag {
 /*
  * Looks at the items once; everything lives in `arena` (the message's), items must live as long.
  * A header that is not there: one empty item, if the rule is to see it so.  NULL: budget spent.
+ *
+ * The same in pieces, so that one large message does not hold up others: begin, then look until it
+ * no longer says STATUS_AGAIN (STATUS_LIMIT: budget spent, the run is of no use); each look takes
+ * whole items, about `bytes` of text.  Between looks the scratch may serve other runs.
  */
+struct match_run *match_run_begin(struct arena *arena, const struct match_set *set,
+                                  struct match_scratch *scratch, const struct slice *items,
+                                  size_t item_count, unsigned flags);
+enum status match_run_look(struct match_run *run, size_t bytes) WARN_UNUSED;
 struct match_run *match_run_create(struct arena *arena, const struct match_set *set,
                                    struct match_scratch *scratch, const struct slice *items,
                                    size_t item_count, unsigned flags);
@@ -120,6 +128,20 @@ bool match_run_has_captures(const struct match_run *run, size_t slot);
 typedef void (*match_capture_fn)(void *ctx, struct slice name, struct slice value);
 unsigned match_run_captures(struct match_run *run, size_t slot, match_capture_fn fn, void *ctx,
                             struct match_hit *hit_r);
+
+/* How far a rule is decided; all zero: not begun. */
+struct match_progress {
+	size_t item;
+	size_t candidate;
+	bool is_begun;
+};
+
+/*
+ * Decides one rule, at most about *bytes of text in this call; *bytes becomes what is left of them.
+ * false: call again with the same progress and hit.  fn as in match_run_captures, or NULL.
+ */
+bool match_run_some(struct match_run *run, size_t slot, match_capture_fn fn, void *ctx,
+                    struct match_progress *progress, size_t *bytes, struct match_hit *hit_r);
 
 /* false: the guard of a template (regex_guard) refuses every item. */
 bool match_may_hit(const struct automaton *guard, struct match_scratch *scratch,

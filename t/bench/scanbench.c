@@ -20,17 +20,28 @@
 enum {
 	STAGE_PARSE,
 	STAGE_BEGIN,
+	STAGE_RENDER,
 	STAGE_FIRST_STEP,
-	STAGE_FINISH = STAGE_FIRST_STEP + 9,
+	STAGE_FINISH = STAGE_FIRST_STEP + 10,
 	STAGE_REWRITE,
 	STAGE_COUNT
 };
 
 static const char *const stage_names[STAGE_COUNT] = {
-	"parse",           "relays, metadata",    "header rules",
-	"header evals",    "body rules (render)", "uri rules",
-	"body evals",      "rawbody rules",       "rawbody evals",
-	"full rules",      "metas, templates",    "last metas",
+	"parse",
+	"relays, metadata",
+	"render ahead (large)",
+	"header rules",
+	"header evals",
+	"body rules (render)",
+	"uri rules",
+	"body evals",
+	"rawbody rules",
+	"rawbody evals",
+	"full rules",
+	"full evals",
+	"metas, templates",
+	"last metas",
 	"rewrite, report",
 };
 
@@ -48,6 +59,7 @@ struct bench {
 	struct match_scratch *match;
 	struct arena *arena;
 	double stages[STAGE_COUNT];
+	double longest[STAGE_COUNT]; /* one call of check_run: so long other clients wait */
 	size_t spam;
 };
 
@@ -57,6 +69,8 @@ stage_of(const struct check *check)
 	switch (check->state) {
 	case CHECK_STATE_BEGIN:
 		return STAGE_BEGIN;
+	case CHECK_STATE_RENDER:
+		return STAGE_RENDER;
 	case CHECK_STATE_PRIORITY:
 		return STAGE_FIRST_STEP + (int)check->step;
 	case CHECK_STATE_HARVEST:
@@ -102,6 +116,8 @@ scan_stages(struct bench *bench, struct slice message)
 		status = check_run(check);
 		now = cpu_us();
 		bench->stages[stage] += now - at;
+		if (now - at > bench->longest[stage])
+			bench->longest[stage] = now - at;
 	}
 	at = now;
 	(void)rewrite_message(check);
@@ -120,8 +136,9 @@ print_stages(const struct bench *bench, size_t messages, bool machine)
 		total += bench->stages[i];
 	for (int i = 0; i < STAGE_COUNT; i++)
 		if (!machine)
-			printf("  %-20s %8.1f us  %5.1f %%\n", stage_names[i],
-			       bench->stages[i] / (double)messages, 100 * bench->stages[i] / total);
+			printf("  %-20s %8.1f us  %5.1f %%   longest step %8.1f us\n",
+			       stage_names[i], bench->stages[i] / (double)messages,
+			       100 * bench->stages[i] / total, bench->longest[i]);
 }
 
 static void

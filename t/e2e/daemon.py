@@ -2,6 +2,7 @@
 """spamd as a service: background, pid file, pool of workers, logs, signals, systemd, command line."""
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -166,6 +167,27 @@ def _():
         assert b"PONG" in ask(path, b"PING SPAMC/1.2\r\n")
     until(lambda: len(server.workers()) == 3 and not first & set(server.workers()))
     assert "adjust" not in server.log()
+
+
+@tests.case("one worker and a large message of many parts: PINGs come in between, again and again")
+def _():
+    server, path = started("large", ["-m", "1"])
+    until(lambda: is_up(path))
+    part = b"--q1w2\nContent-Type: text/plain\n\n" + b"".join(
+        b"these are %d words of a paragraph that is here only to be long, %d of them\n\n" % (i * 7, i) for i in range(600))
+    message = (b"From: a@example.com\nSubject: parts\nMIME-Version: 1.0\n"
+               b"Content-Type: multipart/mixed; boundary=q1w2\n\n" + part * 200 + b"--q1w2--\n")
+    scan, pings = connect(path), 0
+    try:
+        scan.sendall(b"CHECK SPAMC/1.5\r\nContent-length: %d\r\n\r\n" % len(message) + message)
+        while not select.select([scan], [], [], 0)[0]:
+            assert b"PONG" in ask(path, b"PING SPAMC/1.5\r\n\r\n")
+            pings += 1
+        assert b"Spam:" in scan.recv(1000)
+    finally:
+        scan.close()
+    # With the few rules of the tests a scan takes a few slices of some milliseconds.
+    assert pings > 3, pings
 
 
 @tests.case("log lines: file, stderr, --log-timestamp-fmt")

@@ -203,6 +203,57 @@ test_captures_and_templates(void **state)
 	arena_destroy(&arena);
 }
 
+/* Piece by piece, with another run in between at the same scratch. */
+static unsigned
+compare_pieces(const struct world *w, struct match_scratch *scratch, const struct slice *items,
+               size_t count)
+{
+	struct arena *arena = arena_create(0);
+	struct match_run *whole = match_run_create(arena, w->set, scratch, items, count, 0);
+	struct match_run *piece = match_run_begin(arena, w->set, scratch, items, count, 0);
+	enum status status;
+	unsigned bad = 0, looks = 0;
+
+	assert_non_null(whole);
+	assert_non_null(piece);
+	while ((status = match_run_look(piece, 100)) == STATUS_AGAIN) {
+		looks++;
+		assert_non_null(match_run_create(arena, w->set, scratch, items + looks % 7, 1, 0));
+	}
+	assert_int_equal(status, STATUS_OK);
+	assert_true(looks > 10);
+	for (size_t s = 0; s < match_set_count(w->set); s++) {
+		struct match_progress at = {0};
+		struct match_hit a, b;
+		size_t bytes = 50;
+
+		assert_int_equal(match_run_next(whole, NULL, s), match_run_next(piece, NULL, s));
+		match_run_rule(whole, s, &a);
+		while (!match_run_some(piece, s, NULL, NULL, &at, &bytes, &b))
+			bytes = 50;
+		bad += a.count != b.count || a.limit != b.limit ||
+		       (a.count > 0 && (a.item != b.item || a.at.start != b.at.start));
+	}
+	arena_destroy(&arena);
+	return bad;
+}
+
+static void
+test_pieces(void **state)
+{
+	struct match_scratch *scratch = match_scratch_create();
+	struct arena *arena = arena_create(0);
+	struct world w = {.arena = arena, .set = match_set_create(arena)};
+	struct error error;
+
+	(void)state;
+	jsonl_each(VECTORS "/regex.jsonl", collect, &w);
+	assert_int_equal(match_set_build(w.set, MATCH_BUILD_TABLES, &error), STATUS_OK);
+	assert_int_equal(compare_pieces(&w, scratch, w.subjects.items, w.subjects.count), 0);
+	match_scratch_destroy(&scratch);
+	arena_destroy(&arena);
+}
+
 static void
 test_limit(void **state)
 {
@@ -225,7 +276,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors), cmocka_unit_test(test_saved_tables),
-		cmocka_unit_test(test_captures_and_templates), cmocka_unit_test(test_limit)};
+		cmocka_unit_test(test_captures_and_templates), cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_limit)};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
