@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dns/probe.h"
 #include "check/check.h"
 #include "check/markup.h"
 #include "check/paths.h"
@@ -122,6 +123,7 @@ struct program {
 	struct filter *filter;
 	struct match_scratch *match;
 	struct resolver *resolver; /* NULL: local tests only */
+	struct dns_probe probe;
 	struct arena *message_arena;
 	size_t count;
 	int exit_code;
@@ -356,7 +358,7 @@ log_verdict(struct program *p, struct check *check)
 static void
 scan_message(struct program *p, struct slice input)
 {
-	const struct check_options options = {.resolver = p->resolver};
+	const struct check_options options = {.resolver = p->resolver, .probe = &p->probe};
 	struct check *check = check_create(p->filter, p->message_arena, p->match, input, &options);
 	struct slice output;
 
@@ -443,7 +445,7 @@ run_lint(struct program *p)
 {
 	static const char body_line[] =
 		"I need to make this message body somewhat long so TextCat preloads\n";
-	const struct check_options options = {.resolver = p->resolver};
+	const struct check_options options = {.resolver = p->resolver, .probe = &p->probe};
 	struct strbuf message;
 	struct check *check;
 	unsigned errors;

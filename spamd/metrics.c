@@ -15,6 +15,7 @@
 
 #include "spamd/sandbox.h"
 #include "spamd/worker.h"
+#include "dns/resolver.h"
 #include "util/clock.h"
 #include "util/strbuf.h"
 
@@ -96,12 +97,27 @@ metrics_count_scan(const struct metrics_writer *w, const struct check *check, si
 	add(&w->slot->scan_us, (unsigned long)us);
 	if (check->scan.time_limit_exceeded || check->scan.limit_logged)
 		add(&w->slot->limits, 1);
+	if (check->lists_blocked > 0)
+		add(&w->slot->dns_blocked, check->lists_blocked);
 	for (size_t i = 0; w->rule_hits != NULL && i < check->scan.hits.count; i++) {
 		unsigned number = check->scan.hits.items[i].rule->number;
 
 		if (number < w->rule_count)
 			add(&w->rule_hits[number], 1);
 	}
+}
+
+void
+metrics_count_dns(const struct metrics_writer *w, const struct resolver_counts *counts,
+                  struct resolver_counts *last)
+{
+	if (w->slot == NULL || counts->asked + counts->answered + counts->failed ==
+	                               last->asked + last->answered + last->failed)
+		return;
+	add(&w->slot->dns_asked, counts->asked - last->asked);
+	add(&w->slot->dns_answered, counts->answered - last->answered);
+	add(&w->slot->dns_failed, counts->failed - last->failed);
+	*last = *counts;
 }
 
 /* ---- text ---- */
@@ -114,6 +130,7 @@ get(const atomic_ulong *counter)
 
 struct totals {
 	unsigned long connections, spam, ham, errors, timeouts, limits, bytes, scan_us;
+	unsigned long dns_asked, dns_answered, dns_failed, dns_blocked;
 	unsigned long seconds[METRICS_BUCKETS];
 	int open, idle, busy, draining;
 };
@@ -131,6 +148,10 @@ sum_up(const struct metrics *m, struct totals *t)
 		t->errors += get(&s->errors);
 		t->timeouts += get(&s->timeouts);
 		t->limits += get(&s->limits);
+		t->dns_asked += get(&s->dns_asked);
+		t->dns_answered += get(&s->dns_answered);
+		t->dns_failed += get(&s->dns_failed);
+		t->dns_blocked += get(&s->dns_blocked);
 		t->bytes += get(&s->bytes);
 		t->scan_us += get(&s->scan_us);
 		for (size_t k = 0; k < METRICS_BUCKETS; k++)
@@ -232,6 +253,12 @@ add_messages(struct strbuf *out, const struct totals *t)
 	add_counter(out, "spamd_timeouts_total", "Requests that took too long to arrive.",
 	            t->timeouts);
 	add_counter(out, "spamd_limits_total", "Messages whose scan spent its time.", t->limits);
+	add_counter(out, "spamd_dns_questions_total", "Questions sent to name servers.",
+	            t->dns_asked);
+	add_counter(out, "spamd_dns_answers_total", "Those that were answered.", t->dns_answered);
+	add_counter(out, "spamd_dns_failures_total", "Those that were given up.", t->dns_failed);
+	add_counter(out, "spamd_dns_blocked_total",
+	            "Answers of lists that block this resolver (dns_block_rule).", t->dns_blocked);
 	add_counter(out, "spamd_connections_total", "Connections accepted.", t->connections);
 	add_histogram(out, t);
 }

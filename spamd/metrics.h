@@ -24,6 +24,7 @@ enum { METRICS_BUCKETS = 12 };
 /* One worker's; shared memory. */
 struct metrics_slot {
 	atomic_ulong connections, spam, ham, errors, timeouts, limits, bytes, scan_us;
+	atomic_ulong dns_asked, dns_answered, dns_failed, dns_blocked;
 	atomic_ulong
 		seconds[METRICS_BUCKETS]; /* scans by how long they took; the rest took longer */
 };
@@ -60,6 +61,11 @@ void metrics_count_scan(const struct metrics_writer *writer, const struct check 
 		if ((writer)->slot != NULL)                                                        \
 			atomic_fetch_add_explicit(&(writer)->slot->what, 1, memory_order_relaxed); \
 	} while (0)
+
+struct resolver_counts;
+/* How much DNS the worker did since it began; last_r: what was counted last. */
+void metrics_count_dns(const struct metrics_writer *writer, const struct resolver_counts *counts,
+                       struct resolver_counts *last);
 
 /* The text; data NULL: no memory. */
 struct slice metrics_text(const struct metrics *metrics, const struct ruleset *rules,

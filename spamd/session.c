@@ -584,6 +584,7 @@ begin_here(struct session *s, struct user_request *user)
 	if (s->env->own_process)
 		s->env->resolver = check_resolver(s->env->filter);
 	options.resolver = s->env->resolver;
+	options.probe = &s->env->probe;
 	sandbox_confine(s->env->sandbox, s->env->log);
 	s->check = check_create(s->env->filter, s->arena, s->env->match, s->message, &options);
 	if (s->check == NULL) {

@@ -16,6 +16,7 @@
 #define WINNOW_SPAMD_SESSION_H
 
 #include "check/check.h"
+#include "dns/probe.h"
 #include "net/spamd_request.h"
 #include "net/tls.h"
 #include "spamd/listener.h"
@@ -43,6 +44,7 @@ struct session_env {
 	const struct log *log;
 	struct match_scratch *match;
 	struct resolver *resolver; /* of this process; NULL: no DNS */
+	struct dns_probe probe;    /* the same */
 	struct metrics_writer metrics;
 	unsigned long uid;                   /* of this process, for the log */
 	bool own_process;                    /* each message gets one: user_needs_process() */

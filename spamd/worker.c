@@ -44,6 +44,7 @@ struct worker {
 	size_t waiting, waiting_bytes; /* others: they wait for DNS alone */
 	size_t next_scan;
 	unsigned long served;
+	struct resolver_counts counted; /* for the metrics */
 	bool stopping;
 	int64_t trim_at_ms; /* INT64_MAX: nothing to give back */
 	bool accept_paused; /* out of descriptors until a session ends */
@@ -336,8 +337,11 @@ loop(struct worker *w)
 		int ready = ppoll(w->fds, n, &timeout, &w->open_mask);
 
 		now_ms = clock_monotonic_ms();
-		if (w->env.resolver != NULL)
+		if (w->env.resolver != NULL) {
 			resolver_step(w->env.resolver);
+			metrics_count_dns(&w->env.metrics, resolver_counts(w->env.resolver),
+			                  &w->counted);
+		}
 		if (ready > 0 || w->scanning == 0)
 			serve_ready(w, now_ms);
 		sweep(w);

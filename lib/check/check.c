@@ -8,8 +8,10 @@
 
 #include "check/plan.h"
 #include "check/tags.h"
+#include "dns/probe.h"
 #include "dns/resolver.h"
 #include "mail/route.h"
+#include "plugins/dns_block.h"
 #include "plugins/lookup.h"
 #include "util/clock.h"
 
@@ -126,6 +128,50 @@ begin(struct check *check)
 		if (plugin->parsed != NULL)
 			plugin->parsed(scan);
 	}
+}
+
+enum { PROBE_LOOK_MS = 20 };
+
+static bool
+is_option_off(const struct core_settings *core, struct slice name)
+{
+	return slice_eq(conf_table_get(&core->dns_options, name), SLICE("0"));
+}
+
+/* dns_available test[: NAMES].  false: not known yet. */
+static bool
+is_dns_tested(struct check *check)
+{
+	struct scan *scan = &check->scan;
+	const struct core_settings *core = scan->core;
+	struct slice rest = core->dns_available, word;
+	slice_vec names = {0};
+	struct dns_probe_options options;
+	int64_t now_ms;
+	enum status status;
+
+	if (check->probe == NULL || !scan_dns_available(scan) || !slice_starts(rest, SLICE("test")))
+		return true;
+	rest = slice_from(rest, sizeof("test:") - 1);
+	while (slice_next_word(&rest, &word))
+		(void)vec_push(scan->arena, &names, word);
+	options = (struct dns_probe_options){
+		.names = names.items,
+		.name_count = names.count,
+		.v4 = !is_option_off(core, SLICE("v4")),
+		.v6 = !is_option_off(core, SLICE("v6")),
+		.interval_ms = (int64_t)(core->dns_test_interval * 1000),
+	};
+	now_ms = clock_monotonic_ms();
+	status = dns_probe_run(check->probe, scan->resolver, &options, now_ms);
+	scan->wait = (struct scan_wait){
+		.fd = -1, .until_ms = now_ms + PROBE_LOOK_MS, .for_answers = true};
+	if (status == STATUS_AGAIN)
+		return false;
+	log_debug(scan->log, "dns", "is DNS available? %d", status == STATUS_OK);
+	if (status != STATUS_OK)
+		scan->resolver = NULL;
+	return true;
 }
 
 /* false: one of them waits. */
@@ -1024,6 +1070,8 @@ finish(struct check *check)
 		run_extra(check, INT_MAX);
 	run_metas(check, check->plan->last_meta_begin, check->plan->meta_count);
 	run_extra_metas(check);
+	if (scan_dns_available(scan))
+		check->lists_blocked = dns_blocks_note(scan->env->blocks, scan);
 	for (size_t i = 0; i < scan->plugins->count; i++) {
 		const struct plugin *plugin = scan->plugins->loaded[scan->plugins->order[i]];
 
@@ -1048,7 +1096,7 @@ check_run(struct check *check)
 		scan_lookups_deliver(&check->scan);
 	switch (check->state) {
 	case CHECK_STATE_BEGIN:
-		if (!run_message_hooks(check))
+		if (!run_message_hooks(check) || !is_dns_tested(check))
 			return CHECK_WAIT;
 		begin(check);
 		check->state = is_large(check) ? CHECK_STATE_RENDER : CHECK_STATE_PRIORITY;
@@ -1227,6 +1275,7 @@ check_create(const struct filter *filter, struct arena *arena, struct match_scra
 	if (!init_scan(check, arena, match))
 		return NULL;
 	check->scan.resolver = options == NULL ? NULL : options->resolver;
+	check->probe = options == NULL ? NULL : options->probe;
 	set_deadline(check, options);
 	message_options = (struct message_options){
 		.normalize_charset = check->scan.core->normalize_charset,

@@ -63,6 +63,8 @@ struct check {
 	uint64_t *meta_bits;             /* metas worth evaluating */
 	size_t fresh_done;               /* scan.fresh_hits looked at */
 	int64_t begun_ms;
+	unsigned lists_blocked;  /* that say we ask too much */
+	struct dns_probe *probe; /* NULL: DNS works, says configuration */
 
 	/* the verdict, when DONE */
 	double score; /* rounded to 3 decimals */
@@ -78,6 +80,9 @@ struct check_options {
 	int64_t limit_ms;
 	/* Who asks name servers; the caller steps it.  NULL: nobody, no DNS. */
 	struct resolver *resolver;
+	/* What dns_available test found out, zeroed at first; of the process, as the resolver.
+	 * NULL: no test. */
+	struct dns_probe *probe;
 };
 
 /*

@@ -10,6 +10,7 @@
 #include "check/environment.h"
 #include "check/paths.h"
 #include "check/plan.h"
+#include "plugins/dns_block.h"
 #include "plugins/lookup.h"
 
 /* ---- reading ---- */
@@ -138,6 +139,8 @@ finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 		filter->env.languages_path = slice_from_cstr(languages);
 	reader->languages_path = languages;
 	filter->env.lookups = lookup_policy_create(filter->arena, conf_core(filter->conf));
+	filter->env.blocks =
+		dns_blocks_create(filter->arena, conf_core(filter->conf), !o->for_server);
 	plugins_finish_end(reader);
 	make_rules_version(filter, reader);
 	find_unknown_evals(filter, reader);

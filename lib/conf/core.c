@@ -903,7 +903,7 @@ parse_block_rule(struct conf_reader *reader, void *settings, const struct direct
                  struct slice value)
 {
 	struct core_settings *core = settings;
-	struct slice rest, rule = conf_split(value, &rest), word;
+	struct slice rest, rule = conf_split(value, &rest), word, before;
 
 	(void)d;
 	if (rest.len == 0)
@@ -915,7 +915,12 @@ parse_block_rule(struct conf_reader *reader, void *settings, const struct direct
 			if (!byte_is_word(domain.data[i]) && domain.data[i] != '.' &&
 			    domain.data[i] != '-')
 				return CONF_INVALID;
-		if (!conf_table_set(reader, &core->dns_block_rule, domain, rule))
+		before = conf_table_get(&core->dns_block_rule, domain);
+		if (!conf_table_set(reader, &core->dns_block_rule, domain,
+		                    before.data == NULL
+		                            ? rule
+		                            : arena_printf(reader->arena, "%.*s %.*s",
+		                                           SLICE_FMT(before), SLICE_FMT(rule))))
 			return CONF_FAILED;
 	}
 	return CONF_OK;

@@ -14,12 +14,15 @@
 #include <unistd.h>
 
 #include "dns/wire.h"
+#include "util/clock.h"
 #include "util/hashmap.h"
 
 enum {
 	TRY_MS = 1000, /* the first wait for a server; twice as long in every next round */
-	TRIES = 5,
-	LIES_MAX = 8, /* answers in wrong letters to one question, before we give it up */
+	TRIES = 4,
+	DARK_QUESTIONS = 8, /* so many in a row without any answer: we stop hoping */
+	PROBE_MS = 30000,   /* and try one question so often */
+	LIES_MAX = 8,       /* answers in wrong letters to one question, before we give it up */
 	BUCKETS = 4096,
 	EVENTS = 64,
 	RECEIVE_BYTES = 1024 * 1024,
@@ -48,6 +51,9 @@ struct resolver {
 	unsigned char random[256];
 	size_t random_left;
 	struct resolver_counts counts;
+	unsigned silent;  /* questions given up since the last answer */
+	int64_t probe_ms; /* dark: when the next question may leave */
+	bool is_dark;
 };
 
 /* ---- randomness ---- */
@@ -160,6 +166,44 @@ on_new_socket(ares_socket_t fd, int type, void *data)
 	return ARES_SUCCESS;
 }
 
+/* ---- servers that are gone ---- */
+
+static void
+note_answer(struct resolver *r)
+{
+	if (r->is_dark)
+		log_info(r->options.log, "dns", "name servers answer again");
+	r->is_dark = false;
+	r->silent = 0;
+}
+
+static void
+note_timeout(struct resolver *r)
+{
+	if (++r->silent < DARK_QUESTIONS || r->is_dark)
+		return;
+	r->is_dark = true;
+	r->probe_ms = clock_monotonic_ms() + PROBE_MS;
+	log_warn(r->options.log, "dns",
+	         "no name server answers: questions fail at once, one is tried every %d s",
+	         PROBE_MS / 1000);
+}
+
+/* true: it is of no use to ask now. */
+static bool
+is_hopeless(struct resolver *r)
+{
+	int64_t now_ms;
+
+	if (!r->is_dark)
+		return false;
+	now_ms = clock_monotonic_ms();
+	if (now_ms < r->probe_ms)
+		return true;
+	r->probe_ms = now_ms + PROBE_MS;
+	return false;
+}
+
 /* ---- questions ---- */
 
 static unsigned
@@ -236,10 +280,13 @@ on_answer(void *data, int status, int timeouts, unsigned char *bytes, int len)
 		ask_again(q);
 		return;
 	}
-	if (status == ARES_SUCCESS)
+	if (status == ARES_SUCCESS) {
 		r->counts.answered++;
-	else if (status != ARES_EDESTRUCTION)
+		note_answer(r);
+	} else if (status != ARES_EDESTRUCTION) {
 		r->counts.failed++;
+		note_timeout(r);
+	}
 	if (status != ARES_SUCCESS)
 		log_debug(r->options.log, "dns", "question %.*s failed: %s", SLICE_FMT(q->name),
 		          ares_strerror(status));
@@ -306,6 +353,10 @@ resolver_ask(struct resolver *r, struct resolver_query *query, struct slice name
 	}
 	if (name.len > DNS_NAME_BYTES_MAX)
 		return false;
+	if (is_hopeless(r)) {
+		query->answered(query, DNS_TIMEOUT, SLICE_NULL);
+		return true;
+	}
 	q = calloc(1, sizeof(*q) + name.len);
 	if (q == NULL)
 		return false;

@@ -267,7 +267,7 @@ add_lossy(unsigned char *out, struct slice s)
 static void
 read_strings(struct reader *r, size_t end, struct dns_record *record)
 {
-	size_t count = 0, bytes = 0, used = 0;
+	size_t count = 0, bytes = 0, used = 0, begin = r->at;
 	struct slice *strings;
 	unsigned char *text;
 
@@ -282,11 +282,14 @@ read_strings(struct reader *r, size_t end, struct dns_record *record)
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
-		strings[i] = get_bytes(r, get_u8(r));
+		size_t len = get_u8(r), at = r->at - begin;
+
+		(void)get_bytes(r, len);
 		if (r->at > end)
 			r->bad = true;
 		if (r->bad)
 			return;
+		strings[i] = slice_sub(record->rdata, at, len); /* the copy, which stays */
 		used += add_lossy(text + used, strings[i]);
 	}
 	record->strings = strings;

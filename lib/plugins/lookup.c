@@ -6,6 +6,7 @@
 #include "dns/resolver.h"
 #include "dns/wire.h"
 #include "mail/registry.h"
+#include "plugins/dns_block.h"
 #include "util/clock.h"
 
 enum {
@@ -196,11 +197,8 @@ on_answer(struct resolver_query *query, enum dns_outcome outcome, struct slice b
 
 	if (outcome == DNS_ANSWERED) {
 		answer = arena_new(scan->arena, struct dns_answer);
-		/* Strings and rdata stay slices of it; the resolver's block goes. */
-		bytes = arena_dup(scan->arena, bytes);
-		if (answer == NULL || bytes.data == NULL ||
-		    dns_answer_read(scan->arena, bytes, lookup->name, lookup->type, answer) !=
-		            STATUS_OK)
+		if (answer == NULL || dns_answer_read(scan->arena, bytes, lookup->name,
+		                                      lookup->type, answer) != STATUS_OK)
 			answer = NULL;
 	}
 	lookup->answer =
@@ -389,6 +387,10 @@ find_or_add(struct lookup_set *set, const struct lookup_request *request, bool *
 	if (is_restricted(scan, name)) {
 		log_debug(scan->log, "async", "blocked by dns_query_restriction: %.*s",
 		          SLICE_FMT(name));
+		return NULL;
+	}
+	if (dns_blocks_has(scan->env->blocks, name, scan->now_s)) {
+		log_debug(scan->log, "async", "blocked by dns_block_rule: %.*s", SLICE_FMT(name));
 		return NULL;
 	}
 	lookup = arena_new(scan->arena, struct lookup);

@@ -29,6 +29,7 @@ struct scan_env {
 	struct slice languages_path;         /* TextCat's file, data NULL: none found */
 	const struct lookup_policy *lookups; /* rbl_timeout, for lookup.c */
 	struct slice hostname;               /* of this host */
+	struct dns_blocks *blocks;           /* of dns_block.c; shared by the workers */
 };
 
 struct scan_hit {
@@ -67,7 +68,7 @@ struct scan {
 	int64_t deadline_ms; /* monotonic; INT64_MAX: none */
 	int64_t now_s;       /* wall clock at the start */
 	struct scan_wait wait;
-	struct resolver *resolver;  /* of the process; NULL: none */
+	struct resolver *resolver;  /* of the process; NULL: none, or DNS does not work */
 	struct lookup_set *lookups; /* of lookup.c, on first use */
 
 	struct message *message;
