@@ -430,6 +430,24 @@ resolver_step(struct resolver *r)
 
 /* ---- making one ---- */
 
+/* c-ares takes brackets for IPv6 alone. */
+static size_t
+add_server(char *out, struct slice server)
+{
+	size_t end = slice_find_byte(server, ']', 0);
+	struct slice address = slice_sub(server, 1, end - 1), rest;
+
+	if (server.len == 0 || server.data[0] != '[' || end == SLICE_NPOS ||
+	    slice_find_byte(address, ':', 0) != SLICE_NPOS) {
+		memcpy(out, server.data, server.len);
+		return server.len;
+	}
+	rest = slice_from(server, end + 1);
+	memcpy(out, address.data, address.len);
+	memcpy(out + address.len, rest.data, rest.len);
+	return address.len + rest.len;
+}
+
 static enum status
 set_servers(struct resolver *r, struct error *error)
 {
@@ -448,8 +466,7 @@ set_servers(struct resolver *r, struct error *error)
 	for (size_t i = 0; i < o->server_count; i++) {
 		if (i > 0)
 			list[used++] = ',';
-		memcpy(list + used, o->servers[i].data, o->servers[i].len);
-		used += o->servers[i].len;
+		used += add_server(list + used, o->servers[i]);
 	}
 	list[used] = '\0';
 	rc = ares_set_servers_ports_csv(r->channel, list);

@@ -93,11 +93,11 @@ def request(verb, body, version="1.5", headers=(), length=True):
 class Spamd:
     """A running spamd. listen: addresses for -i; rules: the -C directory."""
 
-    def __init__(self, directory, listen, options=(), rules=os.path.join(HERE, "rules"), env=None):
+    def __init__(self, directory, listen, options=(), rules=os.path.join(HERE, "rules"), env=None, local=True):
         self.log_path = os.path.join(directory, "log")
         self.site = os.path.join(directory, "site")
         os.makedirs(self.site, exist_ok=True)
-        command = [SPAMD, "-L", "-x", "-s", self.log_path, "-C", rules, "--siteconfigpath", self.site]
+        command = [SPAMD] + ["-L"] * local + ["-x", "-s", self.log_path, "-C", rules, "--siteconfigpath", self.site]
         for address in listen:
             command += ["-i", address]
         self.errors = open(os.path.join(directory, "stderr"), "ab")
