@@ -63,20 +63,6 @@ ask(struct dmarc *dmarc, struct question *question, struct slice name, unsigned 
 
 /* ---- the record ---- */
 
-static struct slice
-joined(struct arena *arena, const struct dns_record *record, const char *between)
-{
-	struct strbuf out;
-
-	strbuf_init(&out, arena, 0);
-	for (size_t i = 0; i < record->string_count; i++) {
-		if (i > 0)
-			strbuf_add_cstr(&out, between);
-		strbuf_add(&out, record->strings[i]);
-	}
-	return strbuf_slice(&out);
-}
-
 /* Records of a level; false: nobody answered, and the search ends here. */
 static bool
 count_records(struct dmarc *dmarc, enum level level)
@@ -92,12 +78,12 @@ count_records(struct dmarc *dmarc, enum level level)
 	for (size_t i = 0; i < answer->record_count; i++) {
 		const struct dns_record *record = &answer->records[i];
 
-		/* The version is looked for with a blank between strings, the rest without. */
-		if (record->type != DNS_TXT ||
-		    !slice_istarts(joined(dmarc->arena, record, " "), SLICE("v=DMARC1")))
+		/* The version stands in the first string, the rest may go over several. */
+		if (record->type != DNS_TXT || record->string_count == 0 ||
+		    !slice_istarts(record->strings[0], SLICE("v=DMARC1")))
 			continue;
 		if (dmarc->count++ == 0)
-			dmarc->text = joined(dmarc->arena, record, "");
+			dmarc->text = record->text;
 		dmarc->found = level;
 	}
 	return true;

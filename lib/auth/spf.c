@@ -271,19 +271,6 @@ step_select(struct spf *spf)
 	ask(spf, frame->domain, frame->is_from_macro, DNS_TXT, STATE_SELECTED);
 }
 
-static struct slice
-joined_strings(struct arena *arena, const struct dns_record *record)
-{
-	struct strbuf text;
-
-	if (record->string_count == 1)
-		return record->strings[0];
-	strbuf_init(&text, arena, 0);
-	for (size_t i = 0; i < record->string_count; i++)
-		strbuf_add(&text, record->strings[i]);
-	return strbuf_slice(&text);
-}
-
 /* The one record that counts. */
 static enum status
 select_record(struct spf *spf, struct spf_record *record_r)
@@ -298,8 +285,8 @@ select_record(struct spf *spf, struct spf_record *record_r)
 
 		if (rr->type != DNS_TXT)
 			continue;
-		status = spf_record_parse(spf->arena, joined_strings(spf->arena, rr),
-		                          is_mfrom && !spf->request.is_strict, &record);
+		status = spf_record_parse(spf->arena, rr->text, is_mfrom && !spf->request.is_strict,
+		                          &record);
 		if (status == STATUS_BAD || status == STATUS_LIMIT)
 			return STATUS_BAD;
 		if (status != STATUS_OK || !record.covers_mfrom)
@@ -733,7 +720,7 @@ step_exp_text(struct spf *spf)
 			count++;
 		}
 	if (count == 1)
-		spf->frame->explanation = joined_strings(spf->arena, found);
+		spf->frame->explanation = found->text;
 }
 
 static void

@@ -55,6 +55,8 @@ add_record(struct zone_client *zone, struct dns_record *record, const struct zon
 			strings[i] = row->values[i];
 		record->strings = strings;
 		record->string_count = row->value_count;
+		for (size_t i = 1; i < row->value_count; i++)
+			record->text = arena_concat(zone->arena, record->text, row->values[i]);
 	} else if (type == DNS_MX) {
 		record->target =
 			without_dot(slice_trim(slice_from(value, slice_find_byte(value, ' ', 0))));
