@@ -59,7 +59,7 @@ finish_end(struct conf_reader *reader, void *data)
 		return;
 	if (public_suffixes_load(reader->arena, suffix_paths, &settings->suffixes, &error) !=
 	    STATUS_OK)
-		log_warn(reader->log, "dmarc",
+		log_info(reader->log, "dmarc",
 		         "no public suffix list in %s (install the package publicsuffix): DMARC "
 		         "rules decide nothing",
 		         suffix_paths[0]);
