@@ -204,6 +204,8 @@ static const char usage_text[] =
 	"\n"
 	"Options:\n"
 	"  -L, --local                 Use local tests only (no DNS)\n"
+	"  -r, --report                Report the message as spam (Razor, Pyzor, DCC, SpamCop)\n"
+	"  -k, --revoke                Take a report back (Razor)\n"
 	"  -t, --test-mode             Print the message and a report of all rules behind it\n"
 	"  -d, --remove-markup         Print the message as it was before it was marked\n"
 	"  -e, --exit-code [n]         Exit with n (5) when a message is spam\n"
@@ -223,7 +225,7 @@ static const char usage_text[] =
 	"  -V, --version               Print the version\n"
 	"  -h, --help                  Print this text\n"
 	"\n"
-	"Not there yet, because they need databases or network: -r, --report; -k, --revoke;\n"
+	"Not there yet, because they need databases:\n"
 	"  -W, --add-to-welcomelist; -R, --remove-from-welcomelist; --add-to-blocklist;\n"
 	"  --add-addr-to-welcomelist, --add-addr-to-blocklist, --remove-addr-from-welcomelist\n";
 
@@ -382,11 +384,31 @@ scan_message(struct program *p, struct slice input)
 		p->exit_code = p->options.error_code != 0 ? p->options.error_code : CODE_SPAM;
 }
 
+/* To the services of the plugins; a store learns of it elsewhere. */
+static void
+report_message_of(struct program *p, struct slice input)
+{
+	const struct check_options options = {.resolver = p->resolver};
+	struct slice clean = without_markup(p, input);
+	struct check *check = clean.data == NULL ? NULL
+	                                         : check_create(p->filter, p->message_arena,
+	                                                        p->match, clean, &options);
+
+	if (check != NULL && check_report(check, clean, p->options.revoke))
+		return;
+	log_warn(p->log, NULL, "spamassassin: warning, unable to %s message",
+	         p->options.revoke ? "revoke" : "report");
+	log_warn(p->log, NULL,
+	         "spamassassin: for more information, re-run with -D option to see debug output");
+}
+
 static void
 run_message(struct program *p, struct slice input)
 {
 	p->count++;
 	arena_set_budget(p->message_arena, ARENA_BYTES_BASE + input.len * ARENA_TIMES);
+	if (p->options.report || p->options.revoke)
+		report_message_of(p, input);
 	if (p->options.report || p->options.revoke || p->options.list_message)
 		return;
 	if (p->options.remove_markup) {
@@ -627,23 +649,15 @@ install_signals(void)
 static bool
 wants_what_is_missing(const struct options *o)
 {
-	return o->report || o->revoke || o->list_message || o->list_address;
+	return o->list_message || o->list_address;
 }
 
 static void
 say_missing(struct program *p)
 {
-	const struct options *o = &p->options;
-
-	if (o->report || o->revoke)
-		log_warn(p->log, NULL,
-		         "spamassassin: warning, unable to %s message: reporting and learning "
-		         "need a store, which is not there yet",
-		         o->report ? "report" : "revoke");
-	else
-		log_warn(p->log, NULL,
-		         "spamassassin: address lists need a store, which is not there yet: "
-		         "nothing changed");
+	log_warn(p->log, NULL,
+	         "spamassassin: address lists need a store, which is not there yet: "
+	         "nothing changed");
 	fail(p, CODE_UNAVAILABLE);
 }
 
@@ -656,6 +670,7 @@ run(struct program *p, char **targets, int count)
 		log_error(p->log, "config", "%s", error.text);
 		/* as a filter: the mail goes on, the exit code says that it was not looked at */
 		if (count == 0 && !p->options.lint && !p->options.list_address &&
+		    !p->options.report && !p->options.revoke &&
 		    !wants_what_is_missing(&p->options)) {
 			struct slice message;
 

@@ -13,6 +13,7 @@
 #include "mail/route.h"
 #include "plugins/dns_block.h"
 #include "plugins/lookup.h"
+#include "plugins/report.h"
 #include "util/clock.h"
 
 /* ---- begin: message, relays, metadata ---- */
@@ -1023,6 +1024,42 @@ run_priority(struct check *check)
 	}
 }
 
+enum { LOOK_AGAIN_MS = 10 };
+
+/* One more thing to wait for; only one descriptor is waited for, the others are looked at often. */
+static void
+wait_also(struct scan_wait *all, const struct scan_wait *one)
+{
+	int64_t soon = clock_monotonic_ms() + LOOK_AGAIN_MS;
+
+	if (one->until_ms < all->until_ms)
+		all->until_ms = one->until_ms;
+	if (all->fd < 0)
+		all->fd = one->fd;
+	else if (one->fd >= 0 && soon < all->until_ms)
+		all->until_ms = soon;
+	all->for_answers |= one->for_answers;
+}
+
+/* false: a program or a connection of a plugin is under way. */
+static bool
+harvest_outside(struct check *check, struct scan_wait *wait)
+{
+	struct scan *scan = &check->scan;
+	const struct plugin_set *set = scan->plugins;
+	bool give_up = check->shortcircuited || scan_is_over(scan), done = true;
+
+	for (size_t i = 0; i < set->count; i++) {
+		const struct plugin *plugin = set->loaded[set->order[i]];
+
+		if (plugin->outside == NULL || plugin->outside(scan, give_up))
+			continue;
+		wait_also(wait, &scan->wait);
+		done = false;
+	}
+	return done;
+}
+
 /* false: answers are on the way. */
 static bool
 harvest(struct check *check)
@@ -1030,13 +1067,19 @@ harvest(struct check *check)
 	struct scan *scan = &check->scan;
 	const struct plugin_set *set = scan->plugins;
 	int64_t deadline = scan_lookups_deadline(scan);
+	struct scan_wait wait = {.fd = -1, .until_ms = scan->deadline_ms};
+	bool done = harvest_outside(check, &wait);
 
 	if (deadline != INT64_MIN && !check->shortcircuited && !scan_is_over(scan) &&
 	    clock_monotonic_ms() <= deadline) {
-		scan->wait = (struct scan_wait){
-			.fd = -1,
-			.until_ms = deadline < scan->deadline_ms ? deadline + 1 : scan->deadline_ms,
-			.for_answers = true};
+		const struct scan_wait answers = {
+			.fd = -1, .until_ms = deadline + 1, .for_answers = true};
+
+		wait_also(&wait, &answers);
+		done = false;
+	}
+	if (!done) {
+		scan->wait = wait;
 		return false;
 	}
 	scan_lookups_end(scan);
@@ -1154,6 +1197,13 @@ check_run_all(struct check *check)
 		else if (scan_lookups_open(&check->scan) > 0)
 			resolver_step(check->scan.resolver);
 	}
+}
+
+bool
+check_report(struct check *check, struct slice text, bool is_revoke)
+{
+	find_route(&check->scan);
+	return report_message(&check->scan, text, is_revoke);
 }
 
 /* ---- the resolver that configuration asks for ---- */

@@ -96,6 +96,11 @@ enum check_status check_run(struct check *check);
 /* Sleeps until check_run() has something to do after CHECK_WAIT, at most a second; steps the
  * resolver.  For a process that has nothing else to look after. */
 void check_sleep(struct check *check);
+/*
+ * Instead of a scan: tells the plugins' services that the message is spam, or was not (is_revoke).
+ * text: the message without markup.  true: one of them took it.
+ */
+bool check_report(struct check *check, struct slice text, bool is_revoke);
 /* Runs to the end. */
 void check_run_all(struct check *check);
 

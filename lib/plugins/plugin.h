@@ -16,6 +16,7 @@
 #include "rules/rule.h"
 
 struct scan;
+struct report;
 
 enum plugin_id {
 #define PLUGIN_ENUM(name) PLUGIN_ID_##name,
@@ -103,6 +104,14 @@ struct plugin {
 	void (*after_learn)(struct scan *scan);
 	/* true: stop the scan here (Shortcircuit). */
 	bool (*is_finished)(struct scan *scan);
+	/*
+	 * Looks after what runs beside the scan (a program, a connection); called when all rules
+	 * have had their turn, until true: none is under way any more.  false: scan->wait says when
+	 * to call again.  give_up: the verdict waits for nothing, end it.
+	 */
+	bool (*outside)(struct scan *scan, bool give_up);
+	/* Reports the message to other hosts, or takes that back; may block. */
+	void (*report)(struct scan *scan, struct report *report);
 	/* It starts outside programs: a process that scans must be allowed to. */
 	bool (*runs_programs)(const void *settings);
 	/* A rule hit. */

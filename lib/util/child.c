@@ -68,6 +68,12 @@ destroy(void *data)
 	remove_input(child);
 }
 
+void
+child_end(struct child *child)
+{
+	destroy(child);
+}
+
 /* ---- start ---- */
 
 static bool
@@ -166,7 +172,7 @@ make_env(struct arena *arena, const char *const *env)
 }
 
 static int
-spawn(struct child *child, int out, char **argv, char **env)
+spawn(struct child *child, int out, const char *in, char **argv, char **env)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -186,7 +192,7 @@ spawn(struct child *child, int out, char **argv, char **env)
 	posix_spawnattr_setpgroup(&attr, 0);
 	posix_spawnattr_setsigdefault(&attr, &all);
 	posix_spawnattr_setsigmask(&attr, &none);
-	if ((rc = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)) == 0 &&
+	if ((rc = posix_spawn_file_actions_addopen(&actions, 0, in, O_RDONLY, 0)) == 0 &&
 	    (rc = posix_spawn_file_actions_adddup2(&actions, out, 1)) == 0 &&
 	    (rc = posix_spawn_file_actions_adddup2(&actions, child->err, 2)) == 0 &&
 	    (rc = posix_spawn_file_actions_addclosefrom_np(&actions, 3)) == 0)
@@ -240,7 +246,7 @@ child_start(struct arena *arena, const struct child_options *options, struct err
 		return NULL;
 	}
 	child->out = pipes[0];
-	rc = spawn(child, pipes[1], argv, env);
+	rc = spawn(child, pipes[1], options->input_is_stdin ? child->path : "/dev/null", argv, env);
 	(void)close(pipes[1]);
 	if (rc != 0) {
 		(void)error_set(error, STATUS_NONE, "%s: %s", argv[0], strerror(rc));

@@ -6,7 +6,7 @@
  * child_wait_fd() and child_wait_until() say when to call it again.
  *
  * The program gets a process group of its own, no descriptors but the three standard ones (input is
- * /dev/null), and limits: time until the deadline (then SIGTERM, half a second later SIGKILL), CPU
+ * /dev/null, or the file), and limits: time until the deadline (then SIGTERM, half a second later SIGKILL), CPU
  * time, size of files it writes, output (the rest is not read).  It ends with the arena at the
  * latest, and so does the file.
  */
@@ -23,6 +23,7 @@ struct child_options {
 	const char *const *argv;
 	const char *const *env; /* "NAME=VALUE" besides the environment; ends with NULL; or NULL */
 	struct slice input;
+	bool input_is_stdin; /* the file is its standard input too, else /dev/null */
 	int64_t deadline_ms; /* monotonic */
 	unsigned cpu_s;
 	size_t output_max;
@@ -37,6 +38,9 @@ struct child *child_start(struct arena *arena, const struct child_options *optio
 bool child_step(struct child *child);
 int child_wait_fd(const struct child *child); /* -1: none, wait for the time alone */
 int64_t child_wait_until(const struct child *child);
+
+/* Ends it now, with all it started; there is no result. */
+void child_end(struct child *child);
 
 struct child_result {
 	bool timed_out;
