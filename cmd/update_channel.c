@@ -63,7 +63,7 @@ ask_txt(const struct work *w, const char *prefix, slice_vec *texts_r)
 	const char *query = text_of(w, name);
 	struct error error;
 
-	if (update_dns_txt(u->arena, query, u->family, texts_r, &error) != STATUS_OK) {
+	if (update_dns_txt(u->arena, query, u->log, texts_r, &error) != STATUS_OK) {
 		log_debug(u->log, "dns", "query failed: %s => %s", query, error.text);
 		if (u->verbose > 1)
 			printf("DNS TXT query %s failed: %s\n", query, error.text);

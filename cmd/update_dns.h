@@ -7,13 +7,14 @@
 #ifndef WINNOW_CMD_UPDATE_DNS_H
 #define WINNOW_CMD_UPDATE_DNS_H
 
+#include "util/log.h"
 #include "util/vec.h"
 
 /*
  * Texts of the records, the strings of one joined by blanks.  STATUS_NONE, STATUS_IO: error says
- * why there are none.  family AF_INET: ask name servers by IPv4 only.
+ * why there are none.
  */
-enum status update_dns_txt(struct arena *arena, const char *name, int family, slice_vec *texts_r,
-                           struct error *error) WARN_UNUSED;
+enum status update_dns_txt(struct arena *arena, const char *name, const struct log *log,
+                           slice_vec *texts_r, struct error *error) WARN_UNUSED;
 
 #endif

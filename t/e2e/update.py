@@ -155,6 +155,7 @@ def install():
     assert sorted(seen) == sorted([NAME + ".cf", NAME + "/10_first.cf", NAME + "/new.cf", NAME + "/MIRRORED.BY"]), seen
     assert len([x for x in everything(directory) if re.match(r"^\.[^/]*$", x)]) == 1, everything(directory)
     publish(1003)
+    names.records["3.3.3." + CHANNEL], names.records["1.0.4." + CHANNEL] = ["1003"], "3.3.3." + CHANNEL
     assert both(directory)[0] == 0
     assert NAME + ".pre" in tree(directory)
 

@@ -12,7 +12,7 @@ import threading
 
 
 class Names:
-    """TXT records over UDP: {"name": ["text", ...]}; other names do not exist."""
+    """TXT records over UDP: {"name": ["text", ...]}, or a name that it is an alias of; other names do not exist."""
 
     def __init__(self, host="127.0.0.1"):
         self.records, self.asked = {}, []
@@ -33,12 +33,16 @@ class Names:
                 at += 1 + query[at]
             name, kind = ".".join(labels).lower(), struct.unpack(">H", query[at + 1:at + 3])[0]
             self.asked.append(name)
-            texts = self.records.get(name)
-            answers = b"".join(
-                b"\xc0\x0c" + struct.pack(">HHIH", 16, 1, 60, len(t) + 1) + bytes([len(t)]) + t.encode()
+            texts, alias, owner = self.records.get(name), b"", b"\xc0\x0c"
+            if isinstance(texts, str):
+                target = b"".join(bytes([len(x)]) + x.encode() for x in texts.split(".")) + b"\0"
+                alias = owner + struct.pack(">HHIH", 5, 1, 60, len(target)) + target
+                texts, owner = self.records.get(texts), target
+            answers = alias + b"".join(
+                owner + struct.pack(">HHIH", 16, 1, 60, len(t) + 1) + bytes([len(t)]) + t.encode()
                 for t in (texts or [])) if kind == 16 else b""
             header = query[:2] + struct.pack(">HHHHH", 0x8180 if texts is not None else 0x8183, 1,
-                                             len(texts or []) if kind == 16 else 0, 0, 0)
+                                             len(texts or []) + (alias != b"") if kind == 16 else 0, 0, 0)
             self.socket.sendto(header + query[12:at + 5] + answers, client)
 
 
