@@ -247,14 +247,15 @@ parse_askdns(struct conf_reader *reader, void *data, const struct directive *d, 
 {
 	struct askdns_settings *settings = data;
 	struct askdns_rule rule = {0};
-	struct slice rest = value, word = SLICE("A");
+	struct slice rest = value, word;
 
 	(void)d;
 	if (value.len == 0)
 		return CONF_MISSING;
 	if (!slice_next_word(&rest, &rule.name) || !slice_next_word(&rest, &rule.query))
 		return CONF_INVALID;
-	(void)slice_next_word(&rest, &word);
+	if (!slice_next_word(&rest, &word))
+		word = SLICE("A");
 	if (!parse_types(&rule, word) || !parse_filter(reader, &rule, slice_trim(rest)))
 		return CONF_INVALID;
 	if (ruleset_define(reader, rule.name, RULE_EMPTY, value) == NULL)

@@ -303,6 +303,10 @@ start(struct lookup *lookup)
 	          SLICE_FMT(lookup->first->request.rule == NULL
 	                            ? SLICE("")
 	                            : lookup->first->request.rule->name));
+	/* Readers of logs look for this line. */
+	if (log_wants(scan->log, LOG_LEVEL_DEBUG, "dns"))
+		log_debug(scan->log, "dns", "bgsend, DNS servers: %.*s",
+		          SLICE_FMT(resolver_servers(scan->resolver, scan->arena)));
 	if (resolver_ask(scan->resolver, &lookup->query, lookup->name, lookup->type))
 		return true;
 	close_lookup(lookup);
