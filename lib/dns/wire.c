@@ -349,27 +349,17 @@ read_unknown(struct reader *r, size_t len, struct dns_record *record)
 {
 	static const char digits[] = "0123456789abcdef";
 	struct slice bytes = get_bytes(r, len);
-	unsigned char *text = arena_bytes(r->arena, len * 2 + 16);
-	size_t used;
+	struct slice head = arena_printf(r->arena, "\\# %zu ", len);
+	unsigned char *text = arena_bytes(r->arena, head.len + len * 2);
+	size_t used = head.len;
 
 	if (r->bad)
 		return;
-	if (text == NULL) {
+	if (text == NULL || head.data == NULL) {
 		r->spent = true;
 		return;
 	}
-	used = arena_printf(r->arena, "\\# %zu", len).len;
-	memcpy(text, "\\# ", 3);
-	{
-		struct slice head = arena_printf(r->arena, "\\# %zu ", len);
-
-		if (head.data == NULL) {
-			r->spent = true;
-			return;
-		}
-		used = head.len;
-		memcpy(text, head.data, used);
-	}
+	memcpy(text, head.data, used);
 	for (size_t i = 0; i < len; i++) {
 		text[used++] = (unsigned char)digits[bytes.data[i] >> 4];
 		text[used++] = (unsigned char)digits[bytes.data[i] & 15];
