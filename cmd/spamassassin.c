@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "dns/probe.h"
 #include "check/check.h"
 #include "check/markup.h"
 #include "check/paths.h"
@@ -20,9 +19,11 @@
 #include "check/rewrite.h"
 #include "check/tags.h"
 #include "cmd/archive.h"
+#include "cmd/dns_check.h"
 #include "cmd/home.h"
 #include "cmd/option.h"
 #include "cmd/stderr_log.h"
+#include "dns/probe.h"
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/heap.h"
@@ -68,7 +69,7 @@ struct options {
 	enum archive_format format;
 	bool create_prefs, has_error_code, help, version, lint, net, local;
 	bool remove_markup, test_mode, progress, report, revoke, list_message, list_address;
-	bool removed_option, ignored_option;
+	bool removed_option, ignored_option, dns_check, dns_check_json;
 	int error_code;
 };
 
@@ -90,6 +91,8 @@ static const struct cmd_option rows[] = {
 	{ "pre", CMD_TEXT, ACTION_LINE, AT(pre) },
 	{ "cf", CMD_TEXT, ACTION_LINE, AT(cf) },
 	{ "debug|D", CMD_MAYBE_TEXT, ACTION_DEBUG, AT(debug) },
+	{ "dns-check", CMD_NONE, ACTION_SET, AT(dns_check) },
+	{ "dns-check-json", CMD_NONE, ACTION_SET, AT(dns_check_json) },
 	{ "error-code|exit-code|e", CMD_MAYBE_NUMBER, ACTION_CODE, 0 },
 	{ "help|h|?", CMD_NONE, ACTION_SET, AT(help) },
 	{ "version|V", CMD_NONE, ACTION_SET, AT(version) },
@@ -681,6 +684,8 @@ run(struct program *p, char **targets, int count)
 	}
 	if (p->options.lint)
 		return run_lint(p);
+	if (p->options.dns_check || p->options.dns_check_json)
+		return dns_check_run(p->filter, p->options.dns_check_json);
 	install_signals();
 	if (!p->options.list_address)
 		run_targets(p, targets, count);

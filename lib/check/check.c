@@ -1221,8 +1221,8 @@ local_ports(const struct filter *filter, const struct core_settings *core)
 	return bits;
 }
 
-struct resolver *
-check_resolver(const struct filter *filter)
+static struct resolver *
+make_resolver(const struct filter *filter, const struct slice *server, bool no_checking)
 {
 	const struct core_settings *core = conf_core(filter->conf);
 	struct slice edns = conf_table_get(&core->dns_options, SLICE("edns"));
@@ -1242,6 +1242,11 @@ check_resolver(const struct filter *filter)
 
 	if (filter->env.local_tests_only)
 		return NULL;
+	if (server != NULL) {
+		options.servers = server;
+		options.server_count = 1;
+	}
+	options.no_checking = no_checking;
 	if (edns.data != NULL && !slice_to_u64(edns, 65535, &bytes))
 		bytes = 0;
 	options.edns_bytes = (unsigned)bytes;
@@ -1249,6 +1254,18 @@ check_resolver(const struct filter *filter)
 	if (resolver == NULL)
 		log_warn(filter->log, "dns", "resolver create failed: %s", error.text);
 	return resolver;
+}
+
+struct resolver *
+check_resolver(const struct filter *filter)
+{
+	return make_resolver(filter, NULL, false);
+}
+
+struct resolver *
+check_resolver_of(const struct filter *filter, struct slice server, bool no_checking)
+{
+	return make_resolver(filter, &server, no_checking);
 }
 
 /* ---- making one ---- */

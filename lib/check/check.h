@@ -107,5 +107,8 @@ void check_run_all(struct check *check);
 /* As configuration says (dns_server, dns_options, dns_local_ports_*): for check_options. NULL: no
  * network tests, or it cannot be had, which is logged. */
 struct resolver *check_resolver(const struct filter *filter);
+/* The same for one server alone; no_checking: the CD bit. */
+struct resolver *check_resolver_of(const struct filter *filter, struct slice server,
+                                   bool no_checking);
 
 #endif

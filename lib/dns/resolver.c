@@ -285,7 +285,8 @@ on_answer(void *data, int status, int timeouts, unsigned char *bytes, int len)
 		note_answer(r);
 	} else if (status != ARES_EDESTRUCTION) {
 		r->counts.failed++;
-		note_timeout(r);
+		if (status == ARES_ETIMEOUT)
+			note_timeout(r); /* a refusal costs no time, and may end at any moment */
 	}
 	if (status != ARES_SUCCESS)
 		log_debug(r->options.log, "dns", "question %.*s failed: %s", SLICE_FMT(q->name),
@@ -302,7 +303,8 @@ write_question(struct resolver_question *q)
 {
 	struct resolver *r = q->resolver;
 	unsigned char case_bits[DNS_NAME_BYTES_MAX / 8 + 1];
-	struct dns_question_options options = {.edns_bytes = r->options.edns_bytes};
+	struct dns_question_options options = {.edns_bytes = r->options.edns_bytes,
+	                                       .no_checking = r->options.no_checking};
 
 	options.id = take_id(r);
 	if (options.id > 0xffff)

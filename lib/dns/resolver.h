@@ -28,6 +28,7 @@ struct resolver_options {
 	size_t server_count;
 	bool rotates;        /* each question to another server first */
 	bool mixes_case;     /* dns0x20 */
+	bool no_checking;    /* takes what a validating server finds bogus */
 	unsigned edns_bytes; /* 0: no EDNS */
 	/* 65536 bits: local ports that may be used; NULL: the host chooses. */
 	const unsigned char *ports;

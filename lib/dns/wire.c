@@ -18,6 +18,7 @@ enum {
 	FLAG_TRUNCATED = 0x02,
 	FLAG_RECURSE = 0x01,
 	FLAG_AUTHENTICATED = 0x20, /* byte 3 */
+	FLAG_NO_CHECKING = 0x10,
 	TTL_MAX = 86400
 };
 
@@ -73,6 +74,8 @@ dns_question_write(struct slice name, unsigned type, const struct dns_question_o
 	put_u16(bytes, options->id);
 	bytes[2] = FLAG_RECURSE;
 	bytes[3] = FLAG_AUTHENTICATED; /* tell us: RFC 6840 5.7 */
+	if (options->no_checking)
+		bytes[3] |= FLAG_NO_CHECKING;
 	bytes[5] = 1;
 	question_r->name_len = write_name(bytes + at, name, options->case_bits);
 	if (question_r->name_len == 0)

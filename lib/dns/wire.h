@@ -26,6 +26,7 @@ struct dns_question_options {
 	unsigned id;
 	unsigned edns_bytes;   /* what we take over UDP; up to 512: no OPT record */
 	bool wants_signatures; /* DO bit */
+	bool no_checking;      /* CD bit: bogus answers too */
 	/* Bits that choose the case of letters, one each (0x20); NULL: lower case. */
 	const unsigned char *case_bits;
 };

@@ -112,6 +112,11 @@ struct plugin {
 	bool (*outside)(struct scan *scan, bool give_up);
 	/* Reports the message to other hosts, or takes that back; may block. */
 	void (*report)(struct scan *scan, struct report *report);
+	/* Names every DNS list that its rules ask, beyond those in evals' arguments and rules'
+	 * texts. */
+	void (*lists)(const void *settings,
+	              void (*take)(void *data, const struct rule *rule, struct slice zone),
+	              void *data);
 	/* It starts outside programs: a process that scans must be allowed to. */
 	bool (*runs_programs)(const void *settings);
 	/* A rule hit. */

@@ -659,6 +659,18 @@ static const char *const features[] = {
 
 static const char *const tags[] = {"URIHOSTS", "URIDOMAINS", NULL};
 
+static void
+name_lists(const void *data, void (*take)(void *data, const struct rule *rule, struct slice zone),
+           void *taker)
+{
+	const struct uridnsbl_settings *settings = data;
+
+	for (size_t i = 0; i < settings->lookups.count; i++)
+		if (settings->lookups.items[i]->rule != NULL)
+			take(taker, settings->lookups.items[i]->rule,
+			     settings->lookups.items[i]->zone);
+}
+
 const struct plugin plugin_uridnsbl = {
 	.id = PLUGIN_ID_uridnsbl,
 	.class_name = "Mail::SpamAssassin::Plugin::URIDNSBL",
@@ -674,6 +686,7 @@ const struct plugin plugin_uridnsbl = {
 	.tags = tags,
 	.state_size = sizeof(struct uridnsbl_state),
 	.needs_network = true,
+	.lists = name_lists,
 	.finish_end = find_rules,
 	.launch = launch,
 };
