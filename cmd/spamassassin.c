@@ -181,7 +181,10 @@ take_option(void *data, const struct cmd_option *row, const char *value, bool on
 		tell_later(row, "stores");
 		break;
 	case ACTION_NO_NETWORK:
-		tell_later(row, "network tests");
+		fprintf(stderr,
+		        "spamassassin: option %.*s has no effect: name servers are asked at the "
+		        "addresses that configuration gives\n",
+		        (int)strcspn(row->names, "|"), row->names);
 		break;
 	}
 }
@@ -220,6 +223,8 @@ static const char usage_text[] =
 	"  --pre='line'                A line of configuration before all files; repeatable\n"
 	"  --lint                      Check the configuration; exit with 1 when it has errors\n"
 	"  --net                       With --lint: network tests too\n"
+	"  --dns-check                 Do name servers and the lists that rules ask work?\n"
+	"  --dns-check-json            The same as JSON\n"
 	"  --mbox, --mbx               The input is a mailbox of this format\n"
 	"  -u, --username=user         Act for this user in databases\n"
 	"  -D, --debug [area,...]      Print debugging messages of these areas, or of all\n"

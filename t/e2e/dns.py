@@ -251,4 +251,30 @@ def restricted():
     assert dns.count("bad.test") == 0 and dns.count("good.test") > 0
 
 
+
+@tests.case("dns_block_rule: a list that says we are blocked is left alone; one log line, one metric")
+def blocked():
+    dns, path, port = FakeDns(zone={("1.2.0.192.bl.test", A): [b"\x7f\xff\xff\xfe"]}), tests.path("blocked"), free_port()
+    server = tests.spamd([path], ["-m", "1", "--metrics-listen", "127.0.0.1:%d" % port], local=False, rules=rules(
+        "blocked.d", """loadplugin Mail::SpamAssassin::Plugin::DNSEval
+dns_server %s
+clear_trusted_networks
+trusted_networks 198.51.100.0/24
+header T_BLOCKED eval:check_rbl('x', 'bl.test.', '^127\\.255\\.255\\.254$')
+tflags T_BLOCKED net
+score T_BLOCKED 0.001
+header T_OTHER eval:check_rbl('y', 'good.test.')
+tflags T_OTHER net
+dns_block_rule T_BLOCKED bl.test
+""" % dns.server))
+    server.wait_for(path)
+    assert b"T_BLOCKED" in ask(path, request("SYMBOLS", message("x.test")))
+    for _ in range(3):
+        assert b"T_BLOCKED" not in ask(path, request("SYMBOLS", message("x.test")))
+    assert dns.count("bl.test") == 1 and dns.count("good.test") == 4, dns.asked
+    assert server.log().count("dns_block_rule T_BLOCKED hit: bl.test") == 1, server.log()
+    body = ask(("127.0.0.1", port), b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", half_close=False)
+    assert b"\nspamd_dns_blocked_total 1\n" in body and b"\nspamd_dns_questions_total 5\n" in body, body
+
+
 tests.main()
