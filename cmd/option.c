@@ -175,6 +175,8 @@ cmd_options_parse(const struct cmd_options *options, int argc, char **argv, int 
 		if (strcmp(word, "--") == 0) {
 			while (c.next < argc)
 				argv[count++] = argv[c.next++];
+		} else if (!looks_like_option(word) && options->word != NULL) {
+			options->word(options->data, word);
 		} else if (!looks_like_option(word)) {
 			argv[count++] = word;
 		} else if (word[1] == '-') {

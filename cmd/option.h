@@ -35,6 +35,8 @@ struct cmd_options {
 	size_t count;
 	void (*take)(void *data, const struct cmd_option *row, const char *value, bool on);
 	void (*problem)(void *data, const char *text);
+	/* NULL, or: takes each other word, in its place among the options; none is moved. */
+	void (*word)(void *data, const char *word);
 	void *data;
 };
 

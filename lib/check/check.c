@@ -6,6 +6,7 @@
 #include <math.h>
 #include <poll.h>
 
+#include "check/learn.h"
 #include "check/plan.h"
 #include "check/tags.h"
 #include "dns/probe.h"
@@ -13,13 +14,14 @@
 #include "mail/route.h"
 #include "plugins/dns_block.h"
 #include "plugins/lookup.h"
+#include "plugins/bayes.h"
 #include "plugins/report.h"
 #include "util/clock.h"
 
 /* ---- begin: message, relays, metadata ---- */
 
-static void
-find_route(struct scan *scan)
+void
+check_find_route(struct scan *scan)
 {
 	const struct core_settings *core = scan->core;
 	const struct route_config config = {
@@ -115,8 +117,14 @@ static void
 begin(struct check *check)
 {
 	struct scan *scan = &check->scan;
+	size_t words = (check->plan->meta_count + 63) / 64 + 1;
 
-	find_route(scan);
+	if (scan->env->may_learn && bayes_is_ready(scan))
+		scan->score_set |= 2;
+	log_debug(scan->log, "check", "using scoreset %u", scan->score_set);
+	memcpy(check->meta_bits, check->plan->meta_always[scan->score_set >> 1],
+	       words * sizeof(uint64_t));
+	check_find_route(scan);
 	set_relay_tags(scan);
 	set_domains(scan);
 	scan_set_tag(scan, SLICE("LANGUAGES"), SLICE_NULL);
@@ -232,12 +240,13 @@ evaluate_meta(struct check *check, size_t index)
 static void
 run_metas(struct check *check, size_t from, size_t to)
 {
+	const uint64_t *never = check->plan->meta_never[check->scan.score_set >> 1];
+
 	if (check->scan.time_limit_exceeded || check->shortcircuited)
 		return;
 	mark_dependents(check);
 	for (size_t i = from; i < to;) {
-		uint64_t word =
-			(check->meta_bits[i / 64] & ~check->plan->meta_never[i / 64]) >> (i % 64);
+		uint64_t word = (check->meta_bits[i / 64] & ~never[i / 64]) >> (i % 64);
 
 		if (word == 0) {
 			i = (i / 64 + 1) * 64;
@@ -1115,6 +1124,7 @@ finish(struct check *check)
 	run_extra_metas(check);
 	if (scan_dns_available(scan))
 		check->lists_blocked = dns_blocks_note(scan->env->blocks, scan);
+	learn_automatically(check);
 	for (size_t i = 0; i < scan->plugins->count; i++) {
 		const struct plugin *plugin = scan->plugins->loaded[scan->plugins->order[i]];
 
@@ -1301,6 +1311,7 @@ init_scan(struct check *check, struct arena *arena, struct match_scratch *match)
 	scan->match = match;
 	scan->log = check->filter->log;
 	scan->env = check->prefs != NULL ? check->prefs->env : &check->filter->env;
+	scan->score_set = scan->env->score_set;
 	scan->core = conf_core(scan->conf);
 	scan->rules = conf_rules(scan->conf);
 	scan->plugins = conf_plugins(scan->conf);
@@ -1321,7 +1332,6 @@ init_scan(struct check *check, struct arena *arena, struct match_scratch *match)
 	    scan->hit_index == NULL || check->runs == NULL || check->run_items == NULL ||
 	    check->meta_bits == NULL)
 		return false;
-	memcpy(check->meta_bits, plan->meta_always, words * sizeof(uint64_t));
 	return true;
 }
 
@@ -1338,6 +1348,9 @@ check_create(const struct filter *filter, struct arena *arena, struct match_scra
 	check->plan = filter->plan;
 	check->begun_ms = clock_monotonic_ms();
 	check->prefs = options == NULL ? NULL : options->prefs;
+	check->scan.learner = options == NULL ? NULL : options->learner;
+	if (options != NULL)
+		check->scan.learner_user = options->learner_user;
 	check->scan.conf = check->prefs != NULL ? check->prefs->conf : filter->conf;
 	if (!init_scan(check, arena, match))
 		return NULL;

@@ -20,6 +20,8 @@
 #define WINNOW_CHECK_CHECK_H
 
 #include "check/prefs.h"
+#include "plugins/autolearnthreshold.h"
+#include "plugins/bayes.h"
 
 enum check_status { CHECK_AGAIN, CHECK_WAIT, CHECK_DONE };
 
@@ -70,7 +72,10 @@ struct check {
 	double score; /* rounded to 3 decimals */
 	double required_score;
 	bool is_spam;
-	struct slice score_text; /* as reports print it, once somebody asked */
+	enum autolearn autolearn;      /* what was to be learned of it */
+	enum bayes_result did_learn;   /* of _HAM and _SPAM */
+	struct slice autolearn_forced; /* names of rules; "" none */
+	struct slice score_text;       /* as reports print it, once somebody asked */
 };
 
 struct check_options {
@@ -83,6 +88,9 @@ struct check_options {
 	/* What dns_available test found out, zeroed at first; of the process, as the resolver.
 	 * NULL: no test. */
 	struct dns_probe *probe;
+	/* The process's way to what was learned, and whose that is; NULL: nothing is. */
+	struct learner *learner;
+	struct learner_user learner_user;
 };
 
 /*
@@ -103,6 +111,8 @@ void check_sleep(struct check *check);
 bool check_report(struct check *check, struct slice text, bool is_revoke);
 /* Runs to the end. */
 void check_run_all(struct check *check);
+/* Relays and envelope of the message: the beginning of a scan, and of learning without one. */
+void check_find_route(struct scan *scan);
 
 /* As configuration says (dns_server, dns_options, dns_local_ports_*): for check_options. NULL: no
  * network tests, or it cannot be had, which is logged. */

@@ -12,6 +12,7 @@
 #include "check/plan.h"
 #include "plugins/dns_block.h"
 #include "plugins/lookup.h"
+#include "plugins/bayes.h"
 
 /* ---- reading ---- */
 
@@ -118,7 +119,8 @@ static enum status
 finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 {
 	const struct filter_options *o = &filter->options;
-	unsigned flags = o->tables_only    ? MATCH_BUILD_TABLES | MATCH_BUILD_OTHER
+	unsigned flags = o->learn_only     ? 0
+	                 : o->tables_only  ? MATCH_BUILD_TABLES | MATCH_BUILD_OTHER
 	                 : o->no_prefilter ? (o->for_server ? MATCH_BUILD_CODE : 0)
 	                 : o->for_server ? MATCH_BUILD_TABLES | MATCH_BUILD_OTHER | MATCH_BUILD_CODE
 	                                 : MATCH_BUILD_TABLES | MATCH_BUILD_LAZY;
@@ -143,6 +145,7 @@ finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 		dns_blocks_create(filter->arena, conf_core(filter->conf), !o->for_server);
 	plugins_finish_end(reader);
 	make_rules_version(filter, reader);
+	filter->env.may_learn = bayes_is_wanted(filter->conf);
 	find_unknown_evals(filter, reader);
 	filter->plan = plan_build(filter->arena, filter->conf, &filter->env, filter->cache, flags,
 	                          filter->log, error);

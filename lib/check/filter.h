@@ -23,6 +23,7 @@ struct filter_options {
 	bool ignore_site;      /* read no site .cf files */
 	bool local_tests_only;
 	bool lint;
+	bool learn_only;  /* nothing is scanned: no tables, no rules compiled */
 	bool no_learning; /* test mode: nothing is remembered of what is scanned */
 	bool for_server;  /* build and compile everything now; else what a message needs, when it
 	                     does */

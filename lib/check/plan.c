@@ -21,13 +21,14 @@ struct builder {
 bool
 plan_rule_runs(const struct rule *rule, const struct scan_env *env)
 {
-	if (rule->kind == RULE_NONE || rule->score[env->score_set] == 0)
+	if (rule->kind == RULE_NONE || (rule->score[env->score_set] == 0 &&
+	                                (!env->may_learn || rule->score[env->score_set | 2] == 0)))
 		return false;
 	if (!rule_is_eval(rule->kind))
 		return true;
 	if ((rule->tflags & TFLAG_NET) && !(env->score_set & 1))
 		return false;
-	if ((rule->tflags & TFLAG_LEARN) && !(env->score_set & 2))
+	if ((rule->tflags & TFLAG_LEARN) && !env->may_learn)
 		return false;
 	return rule->kind != RULE_RBL_EVAL || !env->local_tests_only;
 }
@@ -534,21 +535,27 @@ no_hits(void *data, unsigned rule)
 	return 0;
 }
 
-/* Metas that are true when nothing hits, and metas that can never be decided. */
+/*
+ * Metas that are true when nothing hits, and metas that can never be decided; in the score sets
+ * with what was learned, and in those without.
+ */
 static bool
-mark_metas(struct builder *b)
+mark_metas(struct builder *b, bool is_learned)
 {
 	struct plan *plan = b->plan;
 	size_t words = (plan->meta_count + 63) / 64 + 1;
+	unsigned set = is_learned ? b->env->score_set | 2 : b->env->score_set;
 	bool *never = arena_new_array(b->arena, bool, b->rules->count + 1);
+	uint64_t *meta_never = arena_new_array(b->arena, uint64_t, words);
 
-	plan->meta_always = arena_new_array(b->arena, uint64_t, words);
-	plan->meta_never = arena_new_array(b->arena, uint64_t, words);
-	if (never == NULL || plan->meta_always == NULL || plan->meta_never == NULL)
+	plan->meta_never[is_learned] = meta_never;
+	plan->meta_always[is_learned] = arena_new_array(b->arena, uint64_t, words);
+	if (never == NULL || plan->meta_always[is_learned] == NULL || meta_never == NULL)
 		return false;
 	for (size_t i = 0; i < b->rules->count; i++)
 		never[i] = b->rules->rules[i]->kind == RULE_META &&
-		           !plan_rule_runs(b->rules->rules[i], b->env);
+		           (!plan_rule_runs(b->rules->rules[i], b->env) ||
+		            b->rules->rules[i]->score[set] == 0);
 	for (size_t i = 0; i < plan->meta_count; i++) {
 		const struct rule *rule = plan->metas[i];
 		size_t n;
@@ -557,9 +564,9 @@ mark_metas(struct builder *b)
 		for (size_t k = 0; k < n; k++)
 			never[rule->number] |= never[deps[k]];
 		if (rule->meta_is_broken || never[rule->number])
-			plan->meta_never[i / 64] |= (uint64_t)1 << (i % 64);
+			meta_never[i / 64] |= (uint64_t)1 << (i % 64);
 		else if (meta_eval_fn(rule->meta, no_hits, NULL) != 0)
-			plan->meta_always[i / 64] |= (uint64_t)1 << (i % 64);
+			plan->meta_always[is_learned][i / 64] |= (uint64_t)1 << (i % 64);
 	}
 	return true;
 }
@@ -615,7 +622,7 @@ place_metas(struct builder *b)
 		plan->priorities[p].meta_end = at;
 	}
 	plan->last_meta_begin = at;
-	return link_dependents(b) && mark_metas(b);
+	return link_dependents(b) && mark_metas(b, false) && mark_metas(b, true);
 }
 
 struct plan *

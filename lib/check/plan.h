@@ -74,9 +74,10 @@ struct plan {
 	struct meta_programs *meta_programs;
 	size_t meta_count;
 	size_t last_meta_begin; /* those of the last pass */
-	uint64_t *meta_always;  /* bits: true of no hits at all, or unknown: evaluated for every
-	                           message */
-	uint64_t *meta_never;   /* bits: names a meta that never runs */
+	/* For score sets 0 and 1, and for 2 and 3. */
+	uint64_t *meta_always[2]; /* bits: true of no hits at all, or unknown: evaluated for every
+	                             message */
+	uint64_t *meta_never[2];  /* bits: names a meta that never runs */
 	/* rule number -> metas that name it */
 	const unsigned **dependents;
 	unsigned *dependent_count;
@@ -93,7 +94,7 @@ struct plan *plan_build(struct arena *arena, struct conf *conf, const struct sca
                         const struct cache *cache, unsigned match_flags, const struct log *log,
                         struct error *error);
 
-/* Does this rule run in that score set? */
+/* Does this rule run in that score set, or once Bayes is ready? */
 bool plan_rule_runs(const struct rule *rule, const struct scan_env *env);
 
 #endif

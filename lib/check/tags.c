@@ -300,12 +300,13 @@ tag_contactaddress(struct check *check, const struct tag_call *call)
 	return check->scan.core->report_contact;
 }
 
-/* Without a store there is no Bayes score. */
 static struct slice
 tag_bayes(struct check *check, const struct tag_call *call)
 {
-	(void)check, (void)call;
-	return SLICE("0.5");
+	struct slice text = bayes_score_text(&check->scan);
+
+	(void)call;
+	return text.data == NULL ? SLICE("0.5") : text;
 }
 
 struct slice
@@ -349,11 +350,10 @@ tag_stars(struct check *check, const struct tag_call *call)
 static struct slice
 tag_autolearn(struct check *check, const struct tag_call *call)
 {
-	struct autolearn_points points;
+	const char *word = "unavailable";
 
 	(void)call;
-	switch (autolearn_decide(&check->scan,
-	                         check->scan.score >= check->scan.core->required_score, &points)) {
+	switch (check->autolearn) {
 	case AUTOLEARN_DISABLED:
 		return SLICE("disabled");
 	case AUTOLEARN_UNTRIED:
@@ -362,13 +362,14 @@ tag_autolearn(struct check *check, const struct tag_call *call)
 		return SLICE("no autolearn_force=no");
 	case AUTOLEARN_HAM:
 	case AUTOLEARN_SPAM:
+		if (check->did_learn == BAYES_DONE)
+			word = check->autolearn == AUTOLEARN_SPAM ? "spam" : "ham";
 		break;
 	}
-	/* No store yet: nothing can be learned. */
-	if (points.force_names.len == 0)
-		return SLICE("unavailable autolearn_force=no");
-	return arena_printf(check->scan.arena, "unavailable autolearn_force=yes (%.*s)",
-	                    SLICE_FMT(points.force_names));
+	if (check->autolearn_forced.len == 0)
+		return arena_printf(check->scan.arena, "%s autolearn_force=no", word);
+	return arena_printf(check->scan.arena, "%s autolearn_force=yes (%.*s)", word,
+	                    SLICE_FMT(check->autolearn_forced));
 }
 
 static struct slice

@@ -99,7 +99,7 @@ add_hit(const struct scan *scan, const struct scan_hit *hit, struct autolearn_po
 	}
 	/* A score given at run time holds in all sets. */
 	if (score == scan_rule_score(scan, rule))
-		score = rule->score[scan->env->score_set & 1];
+		score = rule->score[scan->score_set & 1];
 	if (score == 0)
 		return;
 	if (flags & TFLAG_AUTOLEARN_HEADER)

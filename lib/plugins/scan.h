@@ -15,6 +15,7 @@
 #include "mail/relay.h"
 #include "mail/text.h"
 #include "mail/uri.h"
+#include "plugins/learner.h"
 #include "plugins/plugin.h"
 #include "rules/match_set.h"
 
@@ -24,7 +25,8 @@ struct scan_env {
 	struct uri_config uri_config;
 	struct netset trusted, internal, msa;
 	bool local_tests_only;
-	unsigned score_set; /* 0-3 */
+	bool may_learn;     /* score sets 2 and 3 are there */
+	unsigned score_set; /* 0, 1; a scan adds 2 when Bayes is ready */
 	unsigned address_parser;
 	struct slice languages_path;         /* TextCat's file, data NULL: none found */
 	const struct lookup_policy *lookups; /* rbl_timeout, for lookup.c */
@@ -70,6 +72,10 @@ struct scan {
 	struct scan_wait wait;
 	struct resolver *resolver;  /* of the process; NULL: none, or DNS does not work */
 	struct lookup_set *lookups; /* of lookup.c, on first use */
+
+	unsigned score_set;      /* in force for this message */
+	struct learner *learner; /* NULL: nothing is known, nothing is learned */
+	struct learner_user learner_user;
 
 	struct message *message;
 	struct relay_list relays;
@@ -164,7 +170,7 @@ scan_has_hit(const struct scan *scan, const struct rule *rule)
 static inline double
 scan_rule_score(const struct scan *scan, const struct rule *rule)
 {
-	return rule->score[scan->env->score_set];
+	return rule->score[scan->score_set];
 }
 /* Text for the report of a rule that hits (test_log): call before returning a hit. */
 void scan_test_log(struct scan *scan, const struct rule *rule, struct slice text);

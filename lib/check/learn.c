@@ -1,0 +1,58 @@
+/*
+ * learn.c - a message is learned from
+ */
+#include "check/learn.h"
+
+/* Plugins that say more about a message, which is learned too. */
+static void
+add_metadata(struct scan *scan)
+{
+	static const enum plugin_id ids[] = {PLUGIN_ID_textcat, PLUGIN_ID_relaycountry};
+
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		const struct plugin *plugin = scan->plugins->loaded[ids[i]];
+
+		if (plugin != NULL && plugin->parsed != NULL)
+			plugin->parsed(scan);
+	}
+}
+
+void
+learn_prepare(struct check *check)
+{
+	struct scan *scan = &check->scan;
+
+	for (size_t i = 0; i < scan->plugins->count; i++) {
+		const struct plugin *plugin = scan->plugins->loaded[scan->plugins->order[i]];
+
+		while (plugin->message != NULL && !plugin->message(scan))
+			check_sleep(check);
+	}
+	check_find_route(scan);
+	add_metadata(scan);
+}
+
+enum bayes_result
+learn_message(struct check *check, enum learn_action action, bool use_ignores)
+{
+	learn_prepare(check);
+	if (action == LEARN_FORGET)
+		return bayes_forget(&check->scan);
+	return bayes_learn(&check->scan, action == LEARN_SPAM, use_ignores ? BAYES_USE_IGNORES : 0);
+}
+
+void
+learn_automatically(struct check *check)
+{
+	struct scan *scan = &check->scan;
+	struct autolearn_points points = {.force_names = SLICE("")};
+
+	check->autolearn =
+		autolearn_decide(scan, scan->score >= scan->core->required_score, &points);
+	check->autolearn_forced = points.force_names;
+	check->did_learn = BAYES_FAILED;
+	if (check->autolearn == AUTOLEARN_SPAM || check->autolearn == AUTOLEARN_HAM)
+		check->did_learn =
+			bayes_learn(scan, check->autolearn == AUTOLEARN_SPAM,
+		                    BAYES_NO_RELEARN | BAYES_USE_IGNORES | BAYES_SCANNED);
+}

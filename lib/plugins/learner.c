@@ -1,0 +1,273 @@
+/*
+ * learner.c - a process's way to the stores of what was learned
+ */
+#include "plugins/learner.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+#include "util/strbuf.h"
+
+enum { SAY_AGAIN_MS = 60000, RETRY_MS = 10000, BATCH_MESSAGES = 64, BATCH_MS = 25 };
+
+struct learner {
+	const struct log *log;
+	int64_t wait_ms;
+	struct arena *arena; /* of the config in hand */
+	struct store_config config;
+	struct store *store;
+	int64_t said_ms, failed_ms; /* when it was last said, or could not be opened; 0: never */
+	struct error said, failure;
+	enum status failed;
+	bool is_batch;
+	unsigned batch_messages;
+	int64_t batch_until_ms;
+};
+
+struct learner *
+learner_create(int64_t wait_ms, const struct log *log)
+{
+	struct learner *learner = calloc(1, sizeof(*learner));
+
+	if (learner == NULL)
+		return NULL;
+	learner->log = log;
+	learner->wait_ms = wait_ms;
+	learner->arena = arena_create(0);
+	if (learner->arena == NULL) {
+		free(learner);
+		return NULL;
+	}
+	return learner;
+}
+
+void
+learner_close(struct learner *learner)
+{
+	store_close(&learner->store);
+	learner->failed_ms = 0;
+}
+
+void
+learner_destroy(struct learner **learner)
+{
+	if (*learner == NULL)
+		return;
+	learner_close(*learner);
+	arena_destroy(&(*learner)->arena);
+	free(*learner);
+	*learner = NULL;
+}
+
+int64_t
+learner_wait_ms(const struct learner *learner)
+{
+	return learner->wait_ms;
+}
+
+enum status
+learner_batch(struct learner *learner, bool on, struct error *error)
+{
+	learner->is_batch = on;
+	learner->batch_messages = 0;
+	return !on && learner->store != NULL && learner->store->writing
+	               ? store_commit(learner->store, error)
+	               : STATUS_OK;
+}
+
+bool
+learner_is_batch(const struct learner *learner)
+{
+	return learner->is_batch;
+}
+
+bool
+learner_batch_goes_on(struct learner *learner)
+{
+	int64_t now_ms = clock_coarse_ms();
+
+	if (!learner->is_batch)
+		return false;
+	if (learner->batch_messages++ == 0)
+		learner->batch_until_ms = now_ms + BATCH_MS;
+	if (learner->batch_messages < BATCH_MESSAGES && now_ms < learner->batch_until_ms)
+		return true;
+	learner->batch_messages = 0;
+	return false;
+}
+
+void
+learner_warn(struct learner *learner, const struct error *error)
+{
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (learner->said_ms != 0 && now_ms - learner->said_ms < SAY_AGAIN_MS &&
+	    strcmp(learner->said.text, error->text) == 0)
+		return;
+	learner->said_ms = now_ms;
+	learner->said = *error;
+	log_warn(learner->log, "bayes", "%s", error->text);
+}
+
+/* ---- paths ---- */
+
+static const char *
+home_of(const struct learner_user *user)
+{
+	const char *home = user->home != NULL ? user->home : getenv("HOME");
+	const struct passwd *pw;
+
+	if (home != NULL && strchr(home, '/') != NULL)
+		return home;
+	pw = getpwuid(geteuid());
+	return pw == NULL ? "" : pw->pw_dir;
+}
+
+/* __userstate__ anywhere, ~ at the beginning. */
+static struct slice
+expand(struct arena *arena, struct slice path, const struct learner_user *user)
+{
+	static const struct slice state = {(const unsigned char *)"__userstate__", 13};
+	struct strbuf out;
+	size_t at;
+
+	strbuf_init(&out, arena, 0);
+	if (path.len > 0 && path.data[0] == '~') {
+		strbuf_add_cstr(&out, home_of(user));
+		path = slice_from(path, slice_find_byte(path, '/', 0));
+	}
+	while ((at = slice_find(path, state, 0)) != SLICE_NPOS) {
+		strbuf_add(&out, slice_sub(path, 0, at));
+		if (user->state_dir != NULL)
+			strbuf_add_cstr(&out, user->state_dir);
+		else
+			strbuf_printf(&out, "%s/.spamassassin", home_of(user));
+		path = slice_from(path, at + state.len);
+	}
+	strbuf_add(&out, path);
+	strbuf_add_byte(&out, '\0');
+	return strbuf_is_bad(&out) ? SLICE_NULL : slice_sub(strbuf_slice(&out), 0, out.len - 1);
+}
+
+static unsigned
+octal(struct slice text)
+{
+	unsigned value = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		value = value * 8 + (unsigned)(text.data[i] - '0');
+	return value;
+}
+
+static struct slice
+user_name(struct arena *arena, const struct core_settings *core, const struct learner_user *user)
+{
+	const struct passwd *pw;
+
+	if (core->bayes_sql_override_username.len > 0)
+		return core->bayes_sql_override_username;
+	if (user->name.len > 0)
+		return user->name;
+	pw = getpwuid(geteuid());
+	return pw == NULL ? SLICE("") : arena_dup(arena, slice_from_cstr(pw->pw_name));
+}
+
+enum status
+learner_config(struct arena *arena, const struct core_settings *core,
+               const struct learner_user *user, const struct log *log,
+               struct store_config *config_r, struct error *error)
+{
+	struct slice path = expand(arena, core->bayes_path, user);
+
+	if (path.data == NULL)
+		return error_set(error, STATUS_LIMIT, "no memory for bayes_path");
+	*config_r = (struct store_config){
+		.module = core->bayes_store_module,
+		.path = (const char *)path.data,
+		.file_mode = octal(core->bayes_file_mode),
+		.user = user_name(arena, core, user),
+		.dsn = core->bayes_sql_dsn,
+		.sql_user = core->bayes_sql_username,
+		.sql_password = core->bayes_sql_password,
+		.token_ttl_s = core->bayes_token_ttl,
+		.seen_ttl_s = core->bayes_seen_ttl,
+		.log = log,
+	};
+	return STATUS_OK;
+}
+
+/* ---- the store in hand ---- */
+
+static bool
+is_same(const struct store_config *a, const struct store_config *b)
+{
+	return a->path != NULL && b->path != NULL && strcmp(a->path, b->path) == 0 &&
+	       slice_eq(a->module, b->module) && slice_eq(a->user, b->user) &&
+	       slice_eq(a->dsn, b->dsn);
+}
+
+/* A copy that lives as long as the learner keeps it. */
+static bool
+keep_config(struct learner *l, const struct store_config *config)
+{
+	struct slice path = arena_dup(l->arena, slice_from_cstr(config->path));
+
+	l->config = *config;
+	l->config.path = (const char *)path.data;
+	l->config.module = arena_dup(l->arena, config->module);
+	l->config.user = arena_dup(l->arena, config->user);
+	l->config.dsn = arena_dup(l->arena, config->dsn);
+	l->config.sql_user = arena_dup(l->arena, config->sql_user);
+	l->config.sql_password = arena_dup(l->arena, config->sql_password);
+	return path.data != NULL;
+}
+
+static enum status
+open_store(struct learner *l, bool create, struct error *error)
+{
+	enum status status;
+
+	/* What cannot be opened costs no message more than one look in ten seconds. */
+	if (l->failed_ms != 0 && clock_monotonic_ms() - l->failed_ms < RETRY_MS) {
+		*error = l->failure;
+		return l->failed;
+	}
+	status = store_open(&l->config, create, &l->store, error);
+	if (status != STATUS_OK && status != STATUS_NONE) {
+		l->failed_ms = clock_monotonic_ms();
+		l->failed = status;
+		l->failure = *error;
+	}
+	return status;
+}
+
+enum status
+learner_store(struct learner *l, const struct core_settings *core, const struct learner_user *user,
+              bool create, struct store **store_r, struct error *error)
+{
+	struct arena *arena = arena_create(0);
+	struct store_config config;
+	enum status status;
+
+	*store_r = NULL;
+	if (arena == NULL)
+		return error_set(error, STATUS_LIMIT, "no memory for the store");
+	status = learner_config(arena, core, user, l->log, &config, error);
+	if (status == STATUS_OK && !is_same(&l->config, &config)) {
+		learner_close(l);
+		arena_reset(l->arena);
+		if (!keep_config(l, &config))
+			status = error_set(error, STATUS_LIMIT, "no memory for the store");
+	}
+	arena_destroy(&arena);
+	if (status != STATUS_OK)
+		return status;
+	if (l->store != NULL && !store_is_current(l->store))
+		learner_close(l);
+	if (l->store == NULL)
+		status = open_store(l, create, error);
+	*store_r = l->store;
+	return status;
+}
