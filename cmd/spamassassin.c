@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "check/check.h"
+#include "check/learn.h"
 #include "check/markup.h"
 #include "check/paths.h"
 #include "check/report.h"
@@ -45,6 +46,7 @@ enum exit_code {
 enum {
 	ARENA_BYTES_BASE = 64 * 1024 * 1024,
 	ARENA_TIMES = 40,
+	LOCK_WAIT_MS = 10 * 1000,
 	HEAP_BYTES = 64 * 1024 * 1024 /* what rules and one message take, at most */
 };
 
@@ -59,12 +61,11 @@ enum action {
 	ACTION_CODE,
 	ACTION_MBOX,
 	ACTION_MBX,
-	ACTION_NO_STORE,
 	ACTION_NO_NETWORK
 };
 
 struct options {
-	const char *config_path, *site_path, *prefs_path, *debug;
+	const char *config_path, *site_path, *prefs_path, *debug, *username;
 	struct strbuf pre, cf;
 	enum archive_format format;
 	bool create_prefs, has_error_code, help, version, lint, net, local;
@@ -82,7 +83,7 @@ static const struct cmd_option rows[] = {
 	{ "add-to-blocklist|add-to-blacklist", CMD_NONE, ACTION_SET, AT(list_message) },
 	{ "add-to-welcomelist|add-to-whitelist|W", CMD_NONE, ACTION_SET, AT(list_message) },
 	{ "remove-from-welcomelist|remove-from-whitelist|R", CMD_NONE, ACTION_SET, AT(list_message) },
-	{ "username|u", CMD_TEXT, ACTION_NO_STORE, 0 },
+	{ "username|u", CMD_TEXT, ACTION_TEXT, AT(username) },
 	{ "configpath|config-file|config-dir|c|C", CMD_TEXT, ACTION_TEXT, AT(config_path) },
 	{ "siteconfigpath", CMD_TEXT, ACTION_TEXT, AT(site_path) },
 	{ "prefspath|prefs-file|p", CMD_TEXT, ACTION_TEXT, AT(prefs_path) },
@@ -127,6 +128,7 @@ struct program {
 	struct match_scratch *match;
 	struct resolver *resolver; /* NULL: local tests only */
 	struct dns_probe probe;
+	struct learner *learner;
 	struct arena *message_arena;
 	size_t count;
 	int exit_code;
@@ -176,9 +178,6 @@ take_option(void *data, const struct cmd_option *row, const char *value, bool on
 		break;
 	case ACTION_MBX:
 		o->format = ARCHIVE_MBX;
-		break;
-	case ACTION_NO_STORE:
-		tell_later(row, "stores");
 		break;
 	case ACTION_NO_NETWORK:
 		fprintf(stderr,
@@ -365,11 +364,21 @@ log_verdict(struct program *p, struct check *check)
 	          SLICE_FMT(slice_eq(subtests, SLICE("none")) ? SLICE("") : subtests));
 }
 
+static struct check *
+make_check(struct program *p, struct slice input)
+{
+	struct check_options options = {
+		.learner = p->learner, .resolver = p->resolver, .probe = &p->probe};
+
+	if (p->options.username != NULL)
+		options.learner_user.name = slice_from_cstr(p->options.username);
+	return check_create(p->filter, p->message_arena, p->match, input, &options);
+}
+
 static void
 scan_message(struct program *p, struct slice input)
 {
-	const struct check_options options = {.resolver = p->resolver, .probe = &p->probe};
-	struct check *check = check_create(p->filter, p->message_arena, p->match, input, &options);
+	struct check *check = make_check(p, input);
 	struct slice output;
 
 	if (check == NULL) {
@@ -392,15 +401,30 @@ scan_message(struct program *p, struct slice input)
 		p->exit_code = p->options.error_code != 0 ? p->options.error_code : CODE_SPAM;
 }
 
-/* To the services of the plugins; a store learns of it elsewhere. */
+/* What is reported is spam, what is revoked is not. */
+static void
+learn_reported(struct program *p, struct slice clean)
+{
+	bool is_spam = p->options.report;
+	struct check *check;
+
+	if (is_spam && !conf_core(p->filter->conf)->bayes_learn_during_report)
+		return;
+	check = clean.data == NULL ? NULL : make_check(p, clean);
+	if (check != NULL)
+		(void)learn_message(check, is_spam ? LEARN_SPAM : LEARN_HAM, true);
+}
+
+/* To what was learned, and to the services of the plugins. */
 static void
 report_message_of(struct program *p, struct slice input)
 {
-	const struct check_options options = {.resolver = p->resolver};
 	struct slice clean = without_markup(p, input);
-	struct check *check = clean.data == NULL ? NULL
-	                                         : check_create(p->filter, p->message_arena,
-	                                                        p->match, clean, &options);
+	struct check *check;
+
+	if (clean.data != NULL)
+		learn_reported(p, clean);
+	check = clean.data == NULL ? NULL : make_check(p, clean);
 
 	if (check != NULL && check_report(check, clean, p->options.revoke))
 		return;
@@ -466,6 +490,7 @@ load_filter(struct program *p, struct error *error)
 	p->match = match_scratch_create();
 	if (p->filter != NULL)
 		p->resolver = check_resolver(p->filter);
+	p->learner = o->lint ? NULL : learner_create(LOCK_WAIT_MS, p->log);
 	return p->filter != NULL && p->match != NULL;
 }
 
@@ -718,6 +743,7 @@ main(int argc, char **argv)
 	stderr_log_init(&p.stderr_log, p.options.debug);
 	p.log = &p.stderr_log.log;
 	code = run(&p, argv, count);
+	learner_destroy(&p.learner);
 	stderr_log_flush(&p.stderr_log);
 	if (fflush(stdout) != 0 && code == 0)
 		code = CODE_IO_ERROR;

@@ -88,6 +88,27 @@ load_user_database(const struct server *server)
 		(void)getgrouplist(pw->pw_name, pw->pw_gid, groups, &count);
 }
 
+/*
+ * Where workers learn; NULL: they do not.  "": it depends on whose mail comes.
+ */
+static const char *
+find_store_directory(struct server *server)
+{
+	const struct core_settings *core = conf_core(server->filter->conf);
+	struct slice path = core->bayes_path, directory;
+	const char *text;
+
+	if (conf_plugins(server->filter->conf)->loaded[PLUGIN_ID_bayes] == NULL ||
+	    !core->use_bayes || !core->use_learner)
+		return NULL;
+	if (path.len == 0 || path.data[0] != '/' ||
+	    slice_find(path, SLICE("__userstate__"), 0) != SLICE_NPOS)
+		return "";
+	directory = slice_sub(path, 0, slice_rfind_byte(path, '/'));
+	text = directory.len == 0 ? "/" : arena_cstr(server->arena, directory);
+	return text == NULL ? "" : text;
+}
+
 /* Says why not, when not. */
 static bool
 decide_sandbox(const struct server *server)
@@ -240,6 +261,7 @@ run_worker(void *data, struct worker_slot *slot)
 		.network = !server->filter->env.local_tests_only,
 		.compiles = conf_core(server->filter->conf)->allow_user_rules,
 		.creates_files = server->options.create_prefs,
+		.store_directory = find_store_directory(server),
 	};
 	struct error error;
 	int code;
@@ -258,6 +280,10 @@ run_worker(void *data, struct worker_slot *slot)
 	}
 	prctl(PR_SET_DUMPABLE, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	/* By whom it is to be written, and before the sandbox names it. */
+	if (needs.store_directory != NULL && needs.store_directory[0] != '\0' &&
+	    !user_changes(&server->options))
+		(void)mkdir(needs.store_directory, 0700);
 	code = worker_run(&config);
 	_exit(code);
 }

@@ -109,6 +109,14 @@ static const int allowed[] = {
 #endif
 };
 
+/* What the embedded store does; where it may is Landlock's affair. */
+static const int storing[] = {
+	SYS_pwrite64, SYS_pwritev, SYS_fdatasync, SYS_fsync, SYS_ftruncate, SYS_flock, SYS_umask, SYS_msync,
+#ifdef __x86_64__
+	SYS_mkdir,
+#endif
+};
+
 /* Of no use to a worker: only something that took one over asks for them. */
 static const int deadly[] = {
 	SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev,
@@ -116,7 +124,7 @@ static const int deadly[] = {
 };
 /* clang-format on */
 
-enum { PROGRAM_MAX = 320, WORD = sizeof(uint32_t) };
+enum { PROGRAM_MAX = 360, WORD = sizeof(uint32_t) };
 
 struct program {
 	struct sock_filter code[PROGRAM_MAX];
@@ -177,7 +185,10 @@ add_files(struct program *p, const struct sandbox_needs *needs)
 {
 	const uint32_t writing = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC;
 
-	if (needs->creates_files) {
+	if (needs->store_directory != NULL)
+		for (size_t i = 0; i < sizeof(storing) / sizeof(storing[0]); i++)
+			on_call(p, storing[i], SECCOMP_RET_ALLOW);
+	if (needs->creates_files || needs->store_directory != NULL) {
 		on_call(p, SYS_openat, SECCOMP_RET_ALLOW);
 		on_call(p, SYS_mkdirat, SECCOMP_RET_ALLOW);
 		return;
@@ -287,6 +298,7 @@ enter_seccomp(const struct sandbox_needs *needs, struct error *error)
 
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset 444
+#define SYS_landlock_add_rule 445
 #define SYS_landlock_restrict_self 446
 #endif
 
@@ -298,7 +310,9 @@ enter_seccomp(const struct sandbox_needs *needs, struct error *error)
 #define FS_IOCTL_DEV UINT64_C(0x8000)          /* 5 */
 enum { NET_BIND = 1, NET_CONNECT = 2 };        /* 4 */
 enum { SCOPE_ABSTRACT = 1, SCOPE_SIGNAL = 2 }; /* 6 */
-enum { CREATE_RULESET_VERSION = 1 };
+enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1 };
+/* write, remove, make: what a store does in its directory */
+#define FS_STORES UINT64_C(0x1a2)
 
 struct ruleset {
 	uint64_t fs, net, scoped;
@@ -310,6 +324,26 @@ landlock_version(void)
 	return syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION);
 }
 
+struct path_rule {
+	uint64_t allowed;
+	int32_t fd;
+} __attribute__((packed));
+
+/* What is below that directory may be written. */
+static int
+allow_directory(int ruleset, const char *directory, uint64_t access)
+{
+	struct path_rule rule = {access, open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+	int rc = 0;
+
+	/* Not there: nothing can be learned, which the store says. */
+	if (rule.fd < 0)
+		return 0;
+	rc = (int)syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
+	close(rule.fd);
+	return rc;
+}
+
 static enum status
 enter_landlock(const struct sandbox_needs *needs, struct error *error)
 {
@@ -318,15 +352,23 @@ enter_landlock(const struct sandbox_needs *needs, struct error *error)
 	size_t size = version < 4 ? 8 : version < 6 ? 16 : 24;
 	int fd, rc;
 
+	const char *stores = needs->store_directory;
+
 	if (needs->creates_files)
 		rules.fs &= ~FS_CREATES;
+	if (stores != NULL && *stores == '\0')
+		rules.fs &= ~FS_STORES;
 	rules.fs |= version >= 2 ? FS_REFER : 0;
-	rules.fs |= version >= 3 ? FS_TRUNCATE : 0;
+	rules.fs |= version >= 3 && (stores == NULL || *stores != '\0') ? FS_TRUNCATE : 0;
 	rules.fs |= version >= 5 ? FS_IOCTL_DEV : 0;
 	rules.net = needs->network ? NET_BIND : NET_BIND | NET_CONNECT;
 	rules.scoped = SCOPE_SIGNAL | SCOPE_ABSTRACT;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
-	rc = fd < 0 ? -1 : (int)syscall(SYS_landlock_restrict_self, fd, 0);
+	rc = fd < 0 ? -1 : 0;
+	if (rc == 0 && stores != NULL && *stores != '\0')
+		rc = allow_directory(fd, stores, (FS_STORES | FS_TRUNCATE) & rules.fs);
+	if (rc == 0)
+		rc = (int)syscall(SYS_landlock_restrict_self, fd, 0);
 	if (rc != 0)
 		(void)error_set(error, STATUS_IO, "landlock: %s", strerror(errno));
 	if (fd >= 0)

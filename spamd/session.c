@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "check/learn.h"
+#include "check/markup.h"
 #include "check/report.h"
 #include "check/rewrite.h"
 #include "check/tags.h"
@@ -30,6 +32,7 @@ enum {
 	WRITE_SECONDS = 60,
 	AWAY_GRACE_MS = 5000, /* over the time limit, before a message's process is killed */
 	LAST_SEND_BYTES = 16 * 1024,
+	LEARN_WAIT_MS = 1000, /* others wait meanwhile */
 	ARENA_BYTES_BASE =
 		64 * 1024 * 1024, /* budget of a message: this and so many times its size */
 	ARENA_TIMES = 40
@@ -566,7 +569,62 @@ end_away(struct session *s)
 	s->state = SESSION_CLOSED;
 }
 
-/* Inflates, reads the user's preferences, begins the scan; or answers why not. */
+/* ---- TELL ---- */
+
+/* What we wrote into it goes: it was learned without. */
+static struct slice
+without_markup(struct session *s)
+{
+	const struct core_settings *core = conf_core(s->env->filter->conf);
+	struct message *message;
+	struct slice clean;
+
+	if (slice_ifind(s->message, SLICE("X-Spam-Checker-Version"), 0) == SLICE_NPOS)
+		return s->message;
+	message = message_parse(s->arena, s->message, &MESSAGE_OPTIONS_DEFAULT);
+	if (message == NULL ||
+	    header_list_find(&message->root->headers, SLICE("x-spam-checker-version")) == NULL)
+		return s->message;
+	clean = markup_remove(s->arena, core, message);
+	return clean.data == NULL ? s->message : clean;
+}
+
+static bool
+learn_as(struct session *s, const struct check_options *options, enum learn_action action)
+{
+	struct check *check =
+		check_create(s->env->filter, s->arena, s->env->match, without_markup(s), options);
+
+	return check != NULL && check->scan.core->use_bayes &&
+	       check->scan.core->bayes_learn_during_report &&
+	       learn_message(check, action, true) == BAYES_DONE;
+}
+
+static void
+answer_tell(struct session *s, const struct check_options *options)
+{
+	const struct spamd_request *r = &s->request;
+	bool set = r->set_local && learn_as(s, options, r->class_is_spam ? LEARN_SPAM : LEARN_HAM);
+	bool removed = r->remove_local && learn_as(s, options, LEARN_FORGET);
+
+	log_info(s->env->log, "spamd", "Tell:%s%s%sfor %.*s:%lu in %.1f seconds, %zu bytes",
+	         set ? " Setting local " : "", removed ? " Removing local " : "",
+	         set || removed ? "" : " Did nothing ", SLICE_FMT(s->user), s->env->uid,
+	         (double)(clock_monotonic_us() - s->begun_us) / 1e6, s->message.len);
+	answer(s,
+	       arena_printf(s->arena, "SPAMD/1.1 0 EX_OK\r\n%s%s\r\n\r\n",
+	                    set ? "DidSet: local\r\n" : "", removed ? "DidRemove: local\r\n" : ""));
+}
+
+static struct learner *
+own_learner(struct session_env *env)
+{
+	if (env->learner == NULL)
+		env->learner = learner_create(LEARN_WAIT_MS, env->log);
+	return env->learner;
+}
+
+/* Inflates, reads the user's preferences, begins the scan or learns; or answers why not. */
 static void
 begin_here(struct session *s, struct user_request *user)
 {
@@ -585,7 +643,13 @@ begin_here(struct session *s, struct user_request *user)
 		s->env->resolver = check_resolver(s->env->filter);
 	options.resolver = s->env->resolver;
 	options.probe = &s->env->probe;
+	options.learner = own_learner(s->env);
+	options.learner_user = user->learner;
 	sandbox_confine(s->env->sandbox, s->env->log);
+	if (s->request.verb == SPAMD_TELL) {
+		answer_tell(s, &options);
+		return;
+	}
 	s->check = check_create(s->env->filter, s->arena, s->env->match, s->message, &options);
 	if (s->check == NULL) {
 		unavailable(s, "no memory for the message");
@@ -596,37 +660,6 @@ begin_here(struct session *s, struct user_request *user)
 		s->read_us = clock_monotonic_us();
 	s->state = SESSION_SCAN;
 	s->deadline_ms = INT64_MAX;
-}
-
-/* No store takes anything yet: what the reference answers where none is configured. */
-static void
-answer_tell(struct session *s)
-{
-	if (!take_arena(s)) {
-		s->state = SESSION_CLOSED;
-		return;
-	}
-	s->user =
-		s->request.has_user && s->request.user_len > 0
-			? log_quote(s->arena,
-	                            slice_of(s->in + s->request.user_at, s->request.user_len), 256)
-			: SLICE("(unknown)");
-	log_info(s->env->log, "spamd", "Tell: Did nothing for %.*s:%lu in %.1f seconds, %zu bytes",
-	         SLICE_FMT(s->user), s->env->uid,
-	         (double)(clock_monotonic_us() - s->begun_us) / 1e6, s->message.len);
-	answer(s, SLICE("SPAMD/1.1 0 EX_OK\r\n\r\n\r\n"));
-}
-
-static void
-begin_tell(struct session *s, struct slice body)
-{
-	const char *problem;
-
-	s->message = body;
-	if (s->request.compressed && inflate_body(s, body, &problem) != STATUS_OK)
-		unavailable(s, problem);
-	else
-		answer_tell(s);
 }
 
 static void
@@ -668,10 +701,7 @@ body_complete(struct session *s, size_t end)
 		protocol_error(s, text);
 		return;
 	}
-	if (s->request.verb == SPAMD_TELL)
-		begin_tell(s, body);
-	else
-		begin_scan(s, body);
+	begin_scan(s, body);
 }
 
 static void

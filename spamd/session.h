@@ -48,6 +48,7 @@ struct session_env {
 	struct metrics_writer metrics;
 	unsigned long uid;                   /* of this process, for the log */
 	bool own_process;                    /* each message gets one: user_needs_process() */
+	struct learner *learner;             /* this process's; made when first needed */
 	const struct sandbox_needs *sandbox; /* of such a process; NULL: none */
 	/* In such a process: closes all that is not this session's. */
 	void (*leave_others)(void *worker, const struct session *own);

@@ -388,11 +388,25 @@ read_prefs(const struct user_request *r, const char *path, unsigned owner)
 	return NULL;
 }
 
+/* What is learned lies beside the preferences, or in the directory where they would be. */
+static void
+learn_beside(struct user_request *r, const char *path)
+{
+	struct slice file = slice_from_cstr(path);
+
+	r->learner.state_dir =
+		arena_cstr(r->arena, slice_sub(file, 0, slice_rfind_byte(file, '/')));
+	r->learner.home = r->learner.state_dir;
+}
+
 static const struct prefs *
-read_virtual(const struct user_request *r)
+read_virtual(struct user_request *r)
 {
 	const char *path = virtual_path(r);
 	struct stat st;
+
+	if (path != NULL)
+		learn_beside(r, path);
 
 	/* The directory is the administrator's; its files may be anybody's. */
 	if (path == NULL || lstat(path, &st) != 0)
@@ -422,8 +436,19 @@ find_home(const struct user_request *r, const char **home_r, unsigned *owner_r)
 	return *home_r == NULL || pw->pw_uid == 0 ? STATUS_NONE : STATUS_OK;
 }
 
+/* Until a name says otherwise: the user whom the process is. */
+static void
+learn_own(struct user_request *r)
+{
+	const struct passwd *pw = user_changes(r->options) ? getpwuid(geteuid()) : NULL;
+
+	r->learner = (struct learner_user){.name = r->has_name ? r->name : SLICE("")};
+	if (pw != NULL)
+		r->learner.home = arena_cstr(r->arena, slice_from_cstr(pw->pw_dir));
+}
+
 enum status
-user_prefs(const struct user_request *r, const struct prefs **prefs_r)
+user_prefs(struct user_request *r, const struct prefs **prefs_r)
 {
 	const struct spamd_options *o = r->options;
 	const char *home = NULL, *path;
@@ -431,6 +456,7 @@ user_prefs(const struct user_request *r, const struct prefs **prefs_r)
 	unsigned owner = 0;
 
 	*prefs_r = NULL;
+	learn_own(r);
 	if (!r->has_name)
 		return STATUS_OK;
 	if (!o->user_config) {
@@ -444,6 +470,7 @@ user_prefs(const struct user_request *r, const struct prefs **prefs_r)
 	status = find_home(r, &home, &owner);
 	if (status != STATUS_OK)
 		return status == STATUS_BAD ? STATUS_BAD : STATUS_OK;
+	r->learner.home = home;
 	create_when_missing(r, home);
 	path = paths_user_prefs(r->arena, home);
 	if (path != NULL)

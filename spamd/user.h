@@ -12,6 +12,7 @@
 #define WINNOW_SPAMD_USER_H
 
 #include "check/prefs.h"
+#include "plugins/learner.h"
 #include "spamd/options.h"
 
 /* A message and its User header. */
@@ -22,6 +23,8 @@ struct user_request {
 	struct arena *arena; /* of the message */
 	bool has_name;
 	struct slice name; /* as sent */
+	/* Set by user_prefs(): where what is learned of this user's mail is. */
+	struct learner_user learner;
 };
 
 /* At the start: -u and -g name somebody whom we can become. */
@@ -44,7 +47,6 @@ void user_set_home(const struct spamd_options *options);
  */
 enum status user_become(struct user_request *request) WARN_UNUSED;
 /* The user's preferences, NULL when there are none.  STATUS_BAD: as above (--paranoid). */
-enum status user_prefs(const struct user_request *request,
-                       const struct prefs **prefs_r) WARN_UNUSED;
+enum status user_prefs(struct user_request *request, const struct prefs **prefs_r) WARN_UNUSED;
 
 #endif

@@ -426,6 +426,7 @@ worker_run(const struct worker_config *config)
 	for (size_t i = 0; i < w->env.spare_count; i++)
 		arena_destroy(&w->env.spare[i]);
 	resolver_destroy(&w->env.resolver);
+	learner_destroy(&w->env.learner);
 	match_scratch_destroy(&w->env.match);
 	free(w->fds);
 	free(w);
