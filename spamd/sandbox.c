@@ -111,7 +111,7 @@ static const int allowed[] = {
 
 /* What the embedded store does; where it may is Landlock's affair. */
 static const int storing[] = {
-	SYS_pwrite64, SYS_pwritev, SYS_fdatasync, SYS_fsync, SYS_ftruncate, SYS_flock, SYS_umask, SYS_msync,
+	SYS_pwrite64, SYS_pwritev, SYS_fdatasync, SYS_fstatfs, SYS_fsync, SYS_ftruncate, SYS_flock, SYS_umask, SYS_msync,
 #ifdef __x86_64__
 	SYS_mkdir,
 #endif
