@@ -1212,7 +1212,7 @@ check_run_all(struct check *check)
 bool
 check_report(struct check *check, struct slice text, bool is_revoke)
 {
-	find_route(&check->scan);
+	check_find_route(&check->scan);
 	return report_message(&check->scan, text, is_revoke);
 }
 
