@@ -502,20 +502,37 @@ switch_to(const char *root, const char *name, const char *hidden, bool has_pre, 
 	return put_link(path_of("%s/" INCLUDE_CF, name).text, cf.text, error);
 }
 
+/* A new directory; what is there under the first name may be in use (containers count from 1). */
+static enum status
+make_hidden(const struct update_install *install, const char *root, struct path *hidden_r,
+            struct error *error)
+{
+	struct path dir;
+
+	for (unsigned n = 0; n < 100; n++) {
+		*hidden_r = path_of(".%s.%lld.%ld.%u", install->name, install->version,
+		                    (long)getpid(), n);
+		dir = path_of("%s/%s", root, hidden_r->text);
+		if (mkdir(dir.text, 0777) == 0)
+			return STATUS_OK;
+		if (errno != EEXIST)
+			break;
+	}
+	return io_error(error, "cannot create", dir.text);
+}
+
 /* Into a directory that exists; all, or nothing. */
 static enum status
 install_into(struct update_store *store, const struct update_install *install, const char *root,
              struct error *error)
 {
-	struct path hidden =
-		path_of(".%s.%lld.%ld", install->name, install->version, (long)getpid());
-	struct path dir = path_of("%s/%s", root, hidden.text);
+	struct path hidden, dir;
 	bool has_pre = false;
-	enum status status;
+	enum status status = make_hidden(install, root, &hidden, error);
 
-	update_dir_remove(dir.text);
-	if (mkdir(dir.text, 0777) != 0)
-		return io_error(error, "cannot create", dir.text);
+	if (status != STATUS_OK)
+		return status;
+	dir = path_of("%s/%s", root, hidden.text);
 	status = fill_version(store, install, dir.text, &has_pre, error);
 	if (status == STATUS_OK)
 		status = convert(store, install->name, error);
@@ -533,20 +550,24 @@ install_first(struct update_store *store, const struct update_install *install, 
 {
 	const char *slash = strrchr(store->dir, '/');
 	size_t parent_len = slash == NULL ? 0 : (size_t)(slash - store->dir) + 1;
-	struct path root = path_of("%.*s.%s.%ld", (int)parent_len, store->dir,
-	                           store->dir + parent_len, (long)getpid());
+	struct path root;
+	unsigned n = 0;
 	enum status status;
 
 	if (parent_len > 1 && !make_dirs(path_of("%.*s", (int)parent_len - 1, store->dir).text))
 		return io_error(error, "cannot create channel directory", store->dir);
-	if (mkdir(root.text, 0777) != 0)
+	do
+		root = path_of("%.*s.%s.%ld.%u", (int)parent_len, store->dir,
+		               store->dir + parent_len, (long)getpid(), n);
+	while (mkdir(root.text, 0777) != 0 && errno == EEXIST && ++n < 100);
+	if (!is_type(root.text, S_IFDIR) || n == 100)
 		return io_error(error, "cannot create channel directory", root.text);
 	status = install_into(store, install, root.text, error);
 	if (status == STATUS_OK && rename(root.text, store->dir) != 0)
 		status = io_error(error, "cannot create channel directory", store->dir);
 	if (status == STATUS_OK)
 		return STATUS_OK;
-	update_dir_remove(path_of("%s/.%s.%lld.%ld", root.text, install->name, install->version,
+	update_dir_remove(path_of("%s/.%s.%lld.%ld.0", root.text, install->name, install->version,
 	                          (long)getpid())
 	                          .text);
 	update_dir_remove(root.text);

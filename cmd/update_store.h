@@ -6,7 +6,7 @@
  *     DIR/NAME.cf, DIR/NAME.pre   "include NAME/file" lines; the .cf begins with "# UPDATE version
  * N" DIR/NAME/                   the files of the channel, and MIRRORED.BY
  *
- * Here NAME is a symbolic link to the hidden directory .NAME.N.PID, and NAME.cf and NAME.pre are
+ * Here NAME is a symbolic link to the hidden directory .NAME.N.PID.0, and NAME.cf and NAME.pre are
  * links to files in NAME/.  So one rename() of one link takes every reader from the old rules to
  * the new ones, and whatever ends the program in the middle leaves the one or the other.  What the
  * reference has installed is put into this shape first, with the same contents at each step; the

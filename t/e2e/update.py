@@ -296,6 +296,11 @@ def install_file():
     with open(path + ".sha512", "w") as f:
         f.write(hashlib.sha512(packed).hexdigest())
     assert both(directory, "--install", path, "--nogpg", keys=False)[0] == 0
+    inside = ["unshare", "-p", "-f"]  # the process is number 1 each time
+    if os.geteuid() == 0 and subprocess.run(inside + ["true"], stderr=subprocess.DEVNULL).returncode == 0:
+        for _ in range(3):
+            done = subprocess.run(inside + [PROGRAM, "--updatedir", directory, "--nogpg", "--channel", CHANNEL, "--install", path])
+            assert done.returncode == 0 and len(tree(directory)) == 6, sorted(tree(directory))
     unchanged(directory, "--install", path, "--channel", "two.example.com", code=255, says="multiple --channel")
     unchanged(directory, "--install", "x-12.tar.gz", code=255, says="3-digit version number")
     assert both(directory, "--install", path, "--checkonly")[0] == 0
