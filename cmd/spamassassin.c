@@ -138,13 +138,6 @@ struct program {
 /* ---- command line ---- */
 
 static void
-tell_later(const struct cmd_option *row, const char *what)
-{
-	fprintf(stderr, "spamassassin: option %.*s has no effect yet: there are no %s\n",
-	        (int)strcspn(row->names, "|"), row->names, what);
-}
-
-static void
 take_option(void *data, const struct cmd_option *row, const char *value, bool on)
 {
 	struct options *o = data;
