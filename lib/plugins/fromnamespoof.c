@@ -3,7 +3,9 @@
  */
 #include "plugins/args.h"
 
+#include "auth/dkim.h"
 #include "conf/addrlist.h"
+#include "plugins/auth.h"
 
 struct spoof_list {
 	struct slice owner;
@@ -22,8 +24,14 @@ static const char *const patterns[] = {
 	"\\=\\?\\^\\_\\`\\{\\|\\}\\~-]+\\@\\w[\\w-]*\\.\\w[\\w.-]++)\\b",
 };
 
+struct spoof_waiter {
+	struct eval_call call;
+	int (*run)(struct scan *scan, const struct eval_call *call);
+};
+
 struct spoof_state {
 	bool done, has_address, address_differs, domain_differs, owner_differs, is_reply_to, is_to;
+	VEC(struct spoof_waiter) waiters; /* for fns_ignore_dkim */
 };
 
 /* ---- configuration ---- */
@@ -285,8 +293,41 @@ spoof(struct scan *scan)
 
 /* ---- evals ---- */
 
+static void
+signatures_came(struct scan *scan, void *context)
+{
+	const struct spoof_state *state = scan_state(scan, &plugin_fromnamespoof);
+
+	(void)context;
+	for (size_t i = 0; i < state->waiters.count; i++) {
+		const struct spoof_waiter *waiter = &state->waiters.items[i];
+		int value = waiter->run(scan, &waiter->call);
+
+		if (value != 0)
+			scan_hit(scan, waiter->call.rule, "", value);
+	}
+}
+
+/* Now, or when it is known who signed: fns_ignore_dkim wants to know. */
 static int
-check_spoof(struct scan *scan, const struct eval_call *call)
+run_informed(struct scan *scan, const struct eval_call *call,
+             int (*run)(struct scan *scan, const struct eval_call *call))
+{
+	const struct fromnamespoof_settings *settings = call->settings;
+	struct spoof_state *state = scan_state(scan, &plugin_fromnamespoof);
+	const struct dkim_verifier *verifier =
+		settings->ignore_dkim.map.count == 0 ? NULL : scan_dkim_verifier(scan);
+
+	if (state == NULL || verifier == NULL || verifier->is_done)
+		return run(scan, call);
+	if (state->waiters.count == 0 && !scan_dkim_when_done(scan, signatures_came, NULL))
+		return run(scan, call);
+	(void)vec_push(scan->arena, &state->waiters, (struct spoof_waiter){*call, run});
+	return EVAL_PENDING;
+}
+
+static int
+decide_spoof(struct scan *scan, const struct eval_call *call)
 {
 	const struct fromnamespoof_settings *settings = call->settings;
 	const struct spoof_state *state = spoof(scan);
@@ -299,13 +340,23 @@ check_spoof(struct scan *scan, const struct eval_call *call)
 	return level == 0 || (level == 1 ? state->owner_differs : state->domain_differs);
 }
 
+static int
+check_spoof(struct scan *scan, const struct eval_call *call)
+{
+	return run_informed(scan, call, decide_spoof);
+}
+
 #define SPOOF_EVAL(function, field)                                                                \
-	static int function(struct scan *scan, const struct eval_call *call)                       \
+	static int decide_##field(struct scan *scan, const struct eval_call *call)                 \
 	{                                                                                          \
 		const struct spoof_state *state = spoof(scan);                                     \
                                                                                                    \
 		(void)call;                                                                        \
 		return state != NULL && state->field;                                              \
+	}                                                                                          \
+	static int function(struct scan *scan, const struct eval_call *call)                       \
+	{                                                                                          \
+		return run_informed(scan, call, decide_##field);                                   \
 	}
 SPOOF_EVAL(check_different, address_differs)
 SPOOF_EVAL(check_domain_differ, domain_differs)

@@ -91,7 +91,7 @@ sub sign {
 		my %extra;
 		$extra{Identity} = pick("\@$o{domain}", "\@sub.$o{domain}", "joe\@$o{domain}") if chance(0.25);
 		$extra{Timestamp} = time - int rand 100000 if chance(0.5);
-		$extra{Expiration} = time + pick(-1000, 1000, 1000000, 1000000) if chance(0.2);
+		$extra{Expiration} = time + pick(-1000, 1000000, 2000000) if chance(0.2);
 		my $headers = $o{headers} // pick($s->headers, 'from:to:subject:date', 'From:To:Subject:From:Date:Message-ID:MIME-Version',
 			'from:subject:list-id:x-none:to', 'from : to : subject');
 		my $sig = Mail::DKIM::Signature->new(%args, %extra, Headers => $headers, Query => 'dns/txt');

@@ -281,7 +281,7 @@ def asked_once():
         signed = perl(SIGN, key, "rsa-sha256", "relaxed/relaxed", domain, "test", text=signed)
     del zone.asked[:]
     assert {"DKIM_VALID", "DKIM_BY_OTHER"} <= spamd().hits(signed)
-    keys = [name for name, _ in zone.asked if "_domainkey" in name]
+    keys = [name for name, _ in zone.asked if name.startswith("test._domainkey")]
     assert sorted(keys) == ["test._domainkey.example.com", "test._domainkey.other.example"], keys
 
 
