@@ -125,5 +125,7 @@ warm_scratch(const struct filter *filter)
 	}
 	arena_destroy(&texts);
 	arena_destroy(&arena);
+	if (match != NULL)
+		match_scratch_settle(match);
 	return match;
 }

@@ -14,6 +14,9 @@ enum {
 		4, /* overflows close to one another before an automaton is no longer asked */
 	CLOSE_RUNS = 100,
 	TABLE_MIN = 64,
+	/* What a cache may hold besides what it held when it was settled. */
+	OWN_BYTES_MAX = 3 << 20,
+	OWN_BYTES_LEFT = OWN_BYTES_MAX / 8 * 7,
 	LANES = 4,
 	/* An automaton that says "maybe" to three of four texts is left out for a while. */
 	TRIAL = 64,
@@ -470,6 +473,8 @@ struct table {
 	/* The state in which nothing is under way, and the bytes that leave it so. */
 	uint32_t idle;
 	bool stays[256];
+	uint32_t own_bytes; /* of what it holds; 0: nothing was added since the cache was settled */
+	bool was_used;      /* since the hand of the cache came by */
 };
 
 struct table_slot {
@@ -486,6 +491,8 @@ struct automaton_cache {
 	uint32_t *stack;
 	uint32_t size;
 	uint16_t generation;
+	size_t own_bytes; /* of all tables */
+	size_t hand;      /* slot that is next to be asked for its memory */
 };
 
 struct automaton_cache *
@@ -505,6 +512,33 @@ free_table(struct table *t)
 	free(t->slots);
 	free(t->start);
 	free(t);
+}
+
+void
+automaton_cache_settle(struct automaton_cache *cache)
+{
+	for (size_t i = 0; i < cache->table_size; i++)
+		if (cache->tables[i].table != NULL)
+			cache->tables[i].table->own_bytes = 0;
+	cache->own_bytes = 0;
+}
+
+size_t
+automaton_cache_own_bytes(const struct automaton_cache *cache)
+{
+	return cache->own_bytes;
+}
+
+/* After its states grew: all of them are in memory of this process now. */
+static void
+count_bytes(struct automaton_cache *cache, struct table *t)
+{
+	size_t bytes =
+		t->state_size * (t->automaton->units * UNIT * sizeof(*t->go) + sizeof(*t->states)) +
+		t->pool_size * sizeof(*t->pool) + t->slot_count * sizeof(*t->slots);
+
+	cache->own_bytes += bytes - t->own_bytes;
+	t->own_bytes = (uint32_t)bytes;
 }
 
 void
@@ -663,6 +697,40 @@ forget(struct table *t)
 	t->idle = 0;
 	memset(t->stays, 0, sizeof(t->stays));
 	memset(t->slots, 0, t->slot_count * sizeof(*t->slots));
+}
+
+/* As when nothing was met yet; what it learned of its texts stays. */
+static void
+give_back(struct automaton_cache *cache, struct table *t)
+{
+	free(t->go);
+	free(t->states);
+	free(t->pool);
+	t->go = NULL;
+	t->states = NULL;
+	t->pool = NULL;
+	t->state_size = t->pool_size = 0;
+	forget(t);
+	cache->own_bytes -= t->own_bytes;
+	t->own_bytes = 0;
+}
+
+/* The tables that no text asked for since the hand was there before, until there is room again.
+ * Lanes must be idle. */
+static void
+give_back_some(struct automaton_cache *cache)
+{
+	for (size_t turns = cache->table_size * 2; turns > 0 && cache->own_bytes > OWN_BYTES_LEFT;
+	     turns--) {
+		struct table *t = cache->tables[cache->hand++ % cache->table_size].table;
+
+		if (t == NULL || t->own_bytes == 0)
+			continue;
+		if (t->was_used)
+			t->was_used = false;
+		else
+			give_back(cache, t);
+	}
 }
 
 static bool
@@ -877,6 +945,7 @@ find_step(struct automaton_cache *cache, struct table *t, uint32_t from, uint32_
 		go = GO_ACCEPT;
 	else
 		go = intern_state(t, cache->list, count);
+	count_bytes(cache, t);
 	if (go != GO_UNKNOWN)
 		t->go[index * a->units * UNIT + column] = (uint16_t)go;
 	for (unsigned b = 0; b < 256 && go == from && go == t->idle; b++)
@@ -962,6 +1031,7 @@ lane_begin(struct lane *lane, struct automaton_cache *cache, struct automaton_jo
 	    !prepare_start(cache, t))
 		return false;
 	t->runs++;
+	t->was_used = true;
 	lane->state = start_state(cache, t);
 	if (lane->state < GO_STATE) {
 		job->may_match = lane->state != GO_DEAD;
@@ -1137,6 +1207,8 @@ automata_run(struct automaton_cache *cache, struct automaton_job *jobs, size_t c
 	struct lane lanes[LANES] = {0};
 	size_t next = 0;
 
+	if (cache->own_bytes > OWN_BYTES_MAX)
+		give_back_some(cache);
 	for (;;) {
 		for (int k = 0; k < LANES; k++)
 			while (lanes[k].job == NULL && next < count) {

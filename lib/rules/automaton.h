@@ -30,6 +30,12 @@ void automaton_identity(struct blob_hash *hash);
 /* NULL: no memory. */
 struct automaton_cache *automaton_cache_create(void);
 void automaton_cache_destroy(struct automaton_cache **cache);
+/*
+ * What it holds now is there to stay (a parent that is about to fork: the pages are shared).  What
+ * comes later has a limit: what was not used for longest goes.
+ */
+void automaton_cache_settle(struct automaton_cache *cache);
+size_t automaton_cache_own_bytes(const struct automaton_cache *cache); /* come since then */
 
 /* One automaton over one text. */
 struct automaton_job {

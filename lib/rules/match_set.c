@@ -565,6 +565,12 @@ match_scratch_destroy(struct match_scratch **scratch)
 	*scratch = NULL;
 }
 
+void
+match_scratch_settle(struct match_scratch *scratch)
+{
+	automaton_cache_settle(scratch->automata);
+}
+
 struct regex_scratch *
 match_scratch_regex(struct match_scratch *scratch)
 {

@@ -75,6 +75,8 @@ struct slice match_set_describe_tables(const struct match_set *set, struct arena
 
 struct match_scratch *match_scratch_create(void);
 void match_scratch_destroy(struct match_scratch **scratch);
+/* As automaton_cache_settle. */
+void match_scratch_settle(struct match_scratch *scratch);
 struct regex_scratch *match_scratch_regex(struct match_scratch *scratch);
 /* True once for each rule number: a limit is worth a line in the log once a process. */
 bool match_scratch_first_limit(struct match_scratch *scratch, unsigned rule);
