@@ -183,7 +183,7 @@ def _():
     need_openssl()
     port = free_port()
     tests.spamd(["ssl:127.0.0.1:%d" % port], ["-m", "1", "--server-key", P("server.key"), "--server-cert", P("server.pem")])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while run(port, "-S", "-K") != (0, b"SPAMD/1.5 0\n"):
         assert time.monotonic() < deadline, "spamd does not answer"
         time.sleep(0.1)
@@ -204,8 +204,8 @@ def _():
                                 "--server-key", P("server.key"), "--server-cert", P("server.pem")], stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
-        while run(port, "-S", "-K", "-t", "5") != (0, b"SPAMD/1.5 0\n"):
+        deadline = time.monotonic() + 180
+        while run(port, "-S", "-K", "-t", "30") != (0, b"SPAMD/1.5 0\n"):
             assert time.monotonic() < deadline and process.poll() is None, "spamd does not answer"
             time.sleep(0.3)
         for _ in range(8):
