@@ -2,6 +2,7 @@
 
 Labels before `.test` are orders, e.g. `x.slow500.test`: answers after 500 ms. See World.answer(). UDP and TCP on one port.
 """
+import errno
 import random
 import socket
 import struct
@@ -35,19 +36,32 @@ class FakeDns:
         self.random = random.Random(seed)
         self.asked, self.lock = [], threading.Lock()
         self.mute = False
-        self.udp = socket.socket(family, socket.SOCK_DGRAM)
-        self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        self.udp.bind((host, 0))
-        self.host, self.port = host, self.udp.getsockname()[1]
-        self.tcp = socket.socket(family, socket.SOCK_STREAM)
-        self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.tcp.bind((host, self.port))
+        while not self.bind_both(family, host):
+            pass
         self.tcp.listen(64)
         self.liar = socket.socket(family, socket.SOCK_DGRAM)  # another port of ours
         self.liar.bind((host, 0))
         self.late, self.wake = [], threading.Event()
         for work in (self.serve_udp, self.serve_tcp, self.serve_late):
             threading.Thread(target=work, daemon=True).start()
+
+    def bind_both(self, family, host):
+        """One port for UDP and TCP; False: somebody has the other half of it."""
+        self.udp = socket.socket(family, socket.SOCK_DGRAM)
+        self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.udp.bind((host, 0))
+        self.host, self.port = host, self.udp.getsockname()[1]
+        self.tcp = socket.socket(family, socket.SOCK_STREAM)
+        self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self.tcp.bind((host, self.port))
+        except OSError as error:
+            self.udp.close()
+            self.tcp.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return False
+        return True
 
     @property
     def server(self):
