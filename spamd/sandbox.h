@@ -20,7 +20,8 @@ struct sandbox_needs {
 	bool network;       /* asks other hosts */
 	bool compiles;      /* patterns of users become machine code */
 	bool creates_files; /* users' preferences */
-	/* Learns: writes files below this directory; "" anywhere (whose mail it is decides); NULL: no. */
+	/* Learns: writes files below this directory; "" anywhere (whose mail it is decides); NULL:
+	 * no. */
 	const char *store_directory;
 };
 

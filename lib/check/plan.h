@@ -83,7 +83,7 @@ struct plan {
 	unsigned *dependent_count;
 	size_t rule_count;
 	plan_evals rbl_evals; /* run when DNS questions leave, whatever their priority */
-	unsigned score_set; /* every rule here has a score in it */
+	unsigned score_set;   /* every rule here has a score in it */
 	const struct rule *time_limit_rule;
 };
 

@@ -122,11 +122,11 @@ static const struct directive directives[] = {
  * counts, other than what is configured.
  */
 static const char english[] = "able|already|all|and|any|are|because|both|can|come|each|email|even|"
-                              "few|first|for|from|give|have|"
+			      "few|first|for|from|give|have|"
 			      "has|http|information|into|it's|just|know|like|long|look|made|mail|"
-                              "make|many|more|most|much|need|"
+			      "make|many|more|most|much|need|"
 			      "not|now|number|off|only|one|out|own|people|place|right|same|see|"
-                              "such|that|this|through|the|time|"
+			      "such|that|this|through|the|time|"
 			      "using|web|where|why|with|world|work|year|you";
 
 static const struct regex *

@@ -6,9 +6,9 @@
  * child_wait_fd() and child_wait_until() say when to call it again.
  *
  * The program gets a process group of its own, no descriptors but the three standard ones (input is
- * /dev/null, or the file), and limits: time until the deadline (then SIGTERM, half a second later SIGKILL), CPU
- * time, size of files it writes, output (the rest is not read).  It ends with the arena at the
- * latest, and so does the file.
+ * /dev/null, or the file), and limits: time until the deadline (then SIGTERM, half a second later
+ * SIGKILL), CPU time, size of files it writes, output (the rest is not read).  It ends with the
+ * arena at the latest, and so does the file.
  */
 #ifndef WINNOW_UTIL_CHILD_H
 #define WINNOW_UTIL_CHILD_H
