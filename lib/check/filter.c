@@ -4,15 +4,20 @@
 #include "check/filter.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check/cache.h"
 #include "check/environment.h"
 #include "check/paths.h"
 #include "check/plan.h"
+#include "conf/sources.h"
 #include "plugins/dns_block.h"
 #include "plugins/lookup.h"
 #include "plugins/bayes.h"
+
+/* Rules that are replaced while they are read are read again, so often, once all was quiet. */
+enum { READS_MOST = 20, QUIET_MS = 100 };
 
 /* ---- reading ---- */
 
@@ -164,10 +169,32 @@ set_hostname(struct filter *filter)
 	filter->env.hostname = filter->hostname;
 }
 
-struct filter *
-filter_create(const struct filter_options *options, struct error *error)
+static void
+sleep_ms(int64_t ms)
+{
+	const struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
+
+	(void)nanosleep(&pause, NULL);
+}
+
+/* What changed meanwhile, NULL: nothing, and nothing just before either. */
+static const char *
+find_changed(const struct conf_sources *sources)
+{
+	int64_t age = conf_sources_age_ms(sources);
+
+	if (age < QUIET_MS)
+		sleep_ms(QUIET_MS - age);
+	return conf_sources_changed(sources);
+}
+
+/* NULL with STATUS_AGAIN: files were replaced while they were read. */
+static struct filter *
+create_once(const struct filter_options *options, enum status *status_r, struct error *error)
 {
 	struct arena *arena = arena_create(0);
+	struct conf_sources sources = {.arena = arena};
+	const char *changed;
 	struct filter *filter = arena == NULL ? NULL : arena_new(arena, struct filter);
 	struct conf_reader reader;
 	struct conf_env env;
@@ -196,21 +223,39 @@ filter_create(const struct filter_options *options, struct error *error)
 	if (filter->cache == NULL)
 		goto no_memory;
 	reader.regexes = options->lint ? NULL : filter->cache->regexes;
+	reader.sources = &sources;
 	read_files(filter, &reader);
-	if (!has_rules(conf_rules(filter->conf))) {
-		(void)error_set(error, STATUS_NONE,
-		                "no rules were found; run sa-update, or name them with -C");
-		arena_destroy(&arena);
-		return NULL;
-	}
-	if (finish(filter, &reader, error) == STATUS_OK)
+	if (!has_rules(conf_rules(filter->conf)))
+		*status_r = error_set(error, STATUS_NONE,
+		                      "no rules were found; run sa-update, or name them with -C");
+	else
+		*status_r = finish(filter, &reader, error);
+	/* at the very end: whoever replaces many files is seen, if he was slow too */
+	changed = find_changed(&sources);
+	if (changed != NULL)
+		*status_r = error_set(error, STATUS_AGAIN, "%s changes while it is read", changed);
+	if (*status_r == STATUS_OK)
 		return filter;
 	arena_destroy(&arena);
 	return NULL;
 no_memory:
-	(void)error_set(error, STATUS_LIMIT, "no memory for the configuration");
+	*status_r = error_set(error, STATUS_LIMIT, "no memory for the configuration");
 	arena_destroy(&arena);
 	return NULL;
+}
+
+struct filter *
+filter_create(const struct filter_options *options, struct error *error)
+{
+	enum status status = STATUS_AGAIN;
+	struct filter *filter = NULL;
+
+	for (int i = 0; i < READS_MOST && status == STATUS_AGAIN; i++) {
+		if (i > 0)
+			sleep_ms(QUIET_MS);
+		filter = create_once(options, &status, error);
+	}
+	return filter;
 }
 
 enum status

@@ -129,6 +129,7 @@ struct conf_env {
 };
 
 struct regex_memory; /* rules/regex.h */
+struct conf_sources; /* sources.h */
 
 struct conf_reader {
 	struct conf *conf;
@@ -137,6 +138,7 @@ struct conf_reader {
 	const struct conf_env *env;
 	struct slice locale;          /* "en_US" */
 	struct regex_memory *regexes; /* patterns known to be good, NULL: none */
+	struct conf_sources *sources; /* notes what is read; NULL: nobody wants to know */
 	const char *languages_path;   /* TextCat's file, NULL: none; known before plugins finish */
 	bool local_tests_only;
 	bool lint;       /* problems are warnings, else info */

@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "conf/core.h"
 #include "conf/value.h"
+#include "conf/sources.h"
 #include "util/file.h"
 
 enum { INCLUDE_DEPTH_MAX = 32, FILE_BYTES_MAX = 256 * 1024 * 1024, USER_BYTES_MAX = 1024 * 1024 };
@@ -464,9 +465,11 @@ read_one_file(struct conf_reader *reader, const char *path)
 	struct error error;
 	/* The text is copied by conf_read_text: this copy dies here. */
 	struct arena *scratch = arena_create(0);
+	struct stat st;
 
 	if (scratch == NULL)
 		return;
+	conf_sources_note(reader->sources, path, stat(path, &st) == 0 ? &st : NULL);
 	switch (file_read(scratch, path, FILE_BYTES_MAX, &text, &error)) {
 	case STATUS_OK:
 		log_debug(reader->log, "config", "read file %s", path);
@@ -529,6 +532,8 @@ conf_read_path(struct conf_reader *reader, const char *path, const char *suffix)
 		log_debug(reader->log, "config", "%s: %s", path, strerror(errno));
 		return;
 	}
+	if (S_ISDIR(st.st_mode))
+		conf_sources_note(reader->sources, path, &st);
 	if (S_ISDIR(st.st_mode))
 		read_directory(reader, path, suffix);
 	else if (S_ISREG(st.st_mode))
