@@ -183,6 +183,21 @@ take_status(struct spamc_answer *a, const char *line)
 	return take_int(p, &a->code) != NULL && to_float(a->version) >= 1.0F;
 }
 
+bool
+spamc_answer_begins_well(const struct spamc_answer *a)
+{
+	struct spamc_answer copy = *a;
+	const char *end = memchr(a->bytes, '\n', a->len);
+	size_t len = end == NULL ? a->len : (size_t)(end - a->bytes);
+	char line[256];
+
+	if (len >= sizeof(line))
+		len = sizeof(line) - 1;
+	memcpy(line, a->bytes, len);
+	line[len] = '\0';
+	return take_status(&copy, line);
+}
+
 int
 spamc_answer_parse(struct spamc_answer *a, enum spamc_until until, spamc_unknown_fn unknown,
                    void *data)

@@ -42,6 +42,8 @@ typedef void (*spamc_unknown_fn)(void *data, const char *line, int len);
  * is too long. */
 int spamc_answer_is_whole(struct spamc_answer *answer, enum spamc_until until);
 
+/* The first line is there: is it one of a spamd?  Then nobody waits for more. */
+bool spamc_answer_begins_well(const struct spamc_answer *answer);
 /* Takes apart an answer of which enough has come: EX_OK or EX_PROTOCOL. */
 int spamc_answer_parse(struct spamc_answer *answer, enum spamc_until until,
                        spamc_unknown_fn unknown, void *data);

@@ -167,6 +167,7 @@ receive(struct request *r, struct spamc_stream *s, struct spamc_answer *a)
 	size_t size = 0, most = (size_t)r->m->max_len + SPAMC_EXPANSION + 1 + ANSWER_HEAD_MAX;
 
 	for (;;) {
+		bool had_line;
 		ssize_t n;
 		int code;
 
@@ -180,7 +181,10 @@ receive(struct request *r, struct spamc_stream *s, struct spamc_answer *a)
 		if (n <= 0)
 			return EX_OK; /* its length tells whether it was cut */
 		a->len += (size_t)n;
+		had_line = a->lines > 0;
 		code = spamc_answer_is_whole(a, r->until);
+		if (!had_line && a->lines > 0 && !spamc_answer_begins_well(a))
+			return EX_PROTOCOL;
 		if (code != EX_IOERR)
 			return code;
 	}

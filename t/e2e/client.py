@@ -12,7 +12,7 @@ import time
 import zlib
 
 from client_parts import Canned
-from harness import BUILD, HERE, SPAMC, Skip, Tests, free_port, mail
+from harness import BUILD, HERE, SPAMC, Skip, Tests, free_port, mail, patience
 
 REFERENCE = os.environ.get("REFERENCE_SPAMC", "/usr/bin/spamc")
 os.environ["WINNOW_SPAMC_HELPERS"] = os.path.join(BUILD, "spamc")
@@ -73,6 +73,7 @@ ANSWERS = {
     "version 2": whole(REPORT, first="SPAMD/2 0 EX_OK"),
     "version words": whole(REPORT, first="SPAMD/one 0 EX_OK"),
     "no code": whole(REPORT, first="SPAMD/1.1"),
+    "a line, then closed": b"x\n",
     "garbage": b"\0\xff\xfe" * 2000 + b"\n" + b"garbage\n\n",
     "http": b"HTTP/1.1 400 Bad Request\r\nContent-length: 4\r\n\r\nno\r\n",
     "error 69": b"SPAMD/1.0 69 Service Unavailable: TELL commands are not enabled\r\n",
@@ -314,10 +315,10 @@ def _():
 def _():
     begun = time.monotonic()
     assert run(SPAMC, NOBODY, ["--connect-retries", "3", "--retry-sleep", "1"], HAM) == (0, HAM)
-    assert 1.9 < time.monotonic() - begun < 3.5
+    assert 1.9 < time.monotonic() - begun < patience(3.5)
     begun = time.monotonic()
     assert run(SPAMC, NOBODY, ["--connect-retries", "5", "--retry-sleep", "0"], HAM) == (0, HAM)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < patience(1)
 
 
 @tests.case("a silent server: -t counts")
@@ -329,7 +330,7 @@ def _():
             begun = time.monotonic()
             pair = compare(server.port, ["-t", "1"] + mode, HAM)
             assert not pair, (answer, mode, short(pair))
-            assert time.monotonic() - begun < 4
+            assert time.monotonic() - begun < patience(4)
 
 
 @tests.case("a server that sends a byte now and then does not hold the message longer than -t")
@@ -337,7 +338,7 @@ def _():
     server = Canned(b"", silent=True, drip=b"SPAMD/1.1 0 EX_OK\r\nX: " + b"y" * 100)
     begun = time.monotonic()
     assert run(SPAMC, server.port, ["-t", "2"], HAM) == (0, HAM)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < patience(3)
 
 
 @tests.case("--filter-retries: asked again after a server gave up")
@@ -345,7 +346,7 @@ def _():
     server = Canned(b"")
     begun = time.monotonic()
     assert run(SPAMC, server.port, ["--filter-retries", "3", "--filter-retry-sleep", "0"], HAM) == (0, HAM)
-    assert len(server.requests) == 3 and time.monotonic() - begun < 2, len(server.requests)
+    assert len(server.requests) == 3 and time.monotonic() - begun < patience(2), len(server.requests)
 
 
 @tests.case("an answer is enough when CHECK, TELL or PING has what it needs")
@@ -355,7 +356,7 @@ def _():
         server = Canned(b"", silent=True, first=answer)
         begun = time.monotonic()
         assert run(SPAMC, server.port, mode, HAM) == expected, mode
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < patience(2)
 
 
 @tests.case("a server that closes without reading: its answer counts, or the message comes back")
@@ -420,6 +421,7 @@ def inside(setup, script):
 
 ASK = """
 import subprocess, time, client_parts
+from harness import patience
 server = client_parts.Canned(%r, host=%%r)
 def run(*options):
     begun = time.monotonic()
@@ -440,7 +442,7 @@ def _():
            ASK % "127.0.0.1" + "run(); run('-d', '127.0.0.1'); run('-4'); run('-d', '::1,127.0.0.1')")
 
 
-@tests.case("a name whose IPv6 address is dead: IPv4 within a second; a dead host of a list: the next within three")
+@tests.case("fault F30: a name whose IPv6 address is dead, or refuses: IPv4 within a second; a dead host of a list: the next within three")
 def _():
     # a listener whose queue is full drops what comes: the silence of a dead host
     dead = """
@@ -450,13 +452,17 @@ waiting = [socket.socket(socket.AF_INET6) for _ in range(3)]
 for s in waiting:
     s.setblocking(False)
     s.connect_ex(("::1", server.port))
-assert run("-d", "twice.test") < 1
-assert run() < 1
-assert run("-d", "::1,127.0.0.1") < 3
+assert run("-d", "twice.test") < patience(1)
+assert run() < patience(1)
+assert run("-d", "::1,127.0.0.1") < patience(3)
 """
     with open(tests.path("hosts"), "w") as f:
         f.write("127.0.0.1 twice.test\n::1 twice.test\n")
-    inside("mount --bind %s /etc/hosts" % f.name, ASK % "127.0.0.1" + dead)
+    hosts = "mount --bind %s /etc/hosts" % f.name
+    inside(hosts, ASK % "127.0.0.1" + dead)
+    inside(hosts, ASK % "127.0.0.1" + "assert run('-d', 'twice.test') < patience(1)\nassert run() < patience(1)\n")
+    # no route at all to any IPv6 address
+    inside(hosts + "\nip -6 addr flush dev lo", ASK % "127.0.0.1" + "assert run('-d', 'twice.test') < patience(1)\nassert run() < patience(1)\n")
 
 
 tests.main()
