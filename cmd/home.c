@@ -11,9 +11,6 @@
 #include <unistd.h>
 
 #include "check/paths.h"
-#include "util/file.h"
-
-enum { TEMPLATE_BYTES_MAX = 1024 * 1024 };
 
 const char *
 home_find(struct arena *arena)
@@ -57,54 +54,6 @@ make_directory(struct arena *arena, const char *path, const struct log *log)
 	}
 }
 
-static bool
-write_all(int fd, struct slice text)
-{
-	while (text.len > 0) {
-		ssize_t n = write(fd, text.data, text.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		text = slice_from(text, (size_t)n);
-	}
-	return true;
-}
-
-static bool
-create_prefs(struct arena *arena, const char *path, const struct log *log)
-{
-	const char *from = paths_prefs_template(arena, paths_find_site(), paths_find_rules());
-	struct slice text;
-	struct error error;
-	bool good;
-	int fd;
-
-	if (from == NULL) {
-		log_warn(log, "config", "can not determine default prefs path");
-		return false;
-	}
-	if (file_read(arena, from, TEMPLATE_BYTES_MAX, &text, &error) != STATUS_OK) {
-		log_warn(log, "config", "cannot open %s", error.text);
-		return false;
-	}
-	/* never through a link that somebody put there meanwhile */
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-	if (fd < 0) {
-		log_warn(log, "config", "cannot create user preferences file %s: %s", path,
-		         strerror(errno));
-		return false;
-	}
-	good = write_all(fd, text);
-	if (close(fd) != 0 || !good) {
-		log_warn(log, "config", "cannot write to %s: %s", path, strerror(errno));
-		return false;
-	}
-	log_warn(log, "config", "created user preferences file: %s", path);
-	return true;
-}
-
 const char *
 home_prefs(struct arena *arena, const char *prefs_path, bool create, const struct log *log)
 {
@@ -132,7 +81,10 @@ home_prefs(struct arena *arena, const char *prefs_path, bool create, const struc
 	} else if (errno != ENOENT) {
 		log_warn(log, "config", "default user preference file %s not accessible: %s",
 		         prefs_path, strerror(errno));
-	} else if (!create_prefs(arena, prefs_path, log)) {
+	} else if (!paths_create_prefs(
+			   arena, AT_FDCWD, prefs_path, 0666,
+			   paths_prefs_template(arena, paths_find_site(), paths_find_rules()),
+			   prefs_path, log)) {
 		log_warn(log, "config", "failed to create default user preference file %s",
 		         prefs_path);
 	}

@@ -16,7 +16,7 @@
 #include "util/file.h"
 #include "util/strbuf.h"
 
-enum { NAME_BYTES_MAX = 256, TEMPLATE_BYTES_MAX = 1024 * 1024 };
+enum { NAME_BYTES_MAX = 256 };
 
 /* ---- privileges ---- */
 
@@ -192,21 +192,6 @@ user_become(struct user_request *r)
 
 /* ---- a new preferences file ---- */
 
-static bool
-write_all(int fd, struct slice text)
-{
-	while (text.len > 0) {
-		ssize_t n = write(fd, text.data, text.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		text = slice_from(text, (size_t)n);
-	}
-	return true;
-}
-
 /* HOME/.spamassassin, made when it is not there; no links.  -1: no. */
 static int
 open_state_directory(const char *home)
@@ -221,38 +206,21 @@ open_state_directory(const char *home)
 	return fd;
 }
 
-static bool
+static void
 copy_template(const struct user_request *r, const char *path, const char *home)
 {
 	const char *site = r->options->site_path, *rules = r->options->config_path;
 	const char *from = paths_prefs_template(r->arena, site != NULL ? site : paths_find_site(),
 	                                        rules != NULL ? rules : paths_find_rules());
-	struct error error;
-	struct slice text;
-	int directory, fd;
-	bool good;
+	int directory = open_state_directory(home);
 
-	if (from == NULL) {
-		log_warn(r->log, "config", "can not determine default prefs path");
-		return false;
-	}
-	if (file_read(r->arena, from, TEMPLATE_BYTES_MAX, &text, &error) != STATUS_OK) {
-		log_warn(r->log, "config", "cannot open %s", error.text);
-		return false;
-	}
-	directory = open_state_directory(home);
-	fd = directory < 0 ? -1
-	                   : openat(directory, "user_prefs",
-	                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
+	if (directory < 0) {
 		log_warn(r->log, "config", "cannot create user preferences file %s: %s", path,
 		         strerror(errno));
-	if (directory >= 0)
-		close(directory);
-	if (fd < 0)
-		return false;
-	good = write_all(fd, text);
-	return close(fd) == 0 && good;
+		return;
+	}
+	(void)paths_create_prefs(r->arena, directory, "user_prefs", 0600, from, path, r->log);
+	close(directory);
 }
 
 static void
@@ -263,8 +231,8 @@ create_when_missing(const struct user_request *r, const char *home)
 	if (!r->options->create_prefs || path == NULL || access(path, R_OK) == 0)
 		return;
 	log_info(r->log, "spamd", "creating default_prefs: %s", path);
-	if (access(path, F_OK) != 0 && copy_template(r, path, home))
-		log_warn(r->log, "config", "created user preferences file: %s", path);
+	if (access(path, F_OK) != 0)
+		copy_template(r, path, home);
 	if (access(path, R_OK) != 0)
 		log_info(r->log, "spamd", "failed to create readable default_prefs: %s", path);
 }

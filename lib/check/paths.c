@@ -2,10 +2,15 @@
  * paths.c - where configuration is looked for
  */
 #include "check/paths.h"
-
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "util/file.h"
+
+enum { TEMPLATE_BYTES_MAX = 1024 * 1024 };
 
 static const char *const rules_paths[] = {
 	"/var/lib/spamassassin/4.000001",
@@ -91,4 +96,36 @@ paths_support_file(struct arena *arena, const char *rules_dir, const char *name)
 	for (size_t i = 0; path == NULL && i < sizeof(rules_paths) / sizeof(rules_paths[0]); i++)
 		path = file_in(arena, rules_paths[i], name);
 	return path;
+}
+
+bool
+paths_create_prefs(struct arena *arena, int directory, const char *name, unsigned mode,
+                   const char *from, const char *path, const struct log *log)
+{
+	struct slice text;
+	struct error error;
+	bool good;
+	int fd;
+
+	if (from == NULL) {
+		log_warn(log, "config", "can not determine default prefs path");
+		return false;
+	}
+	if (file_read(arena, from, TEMPLATE_BYTES_MAX, &text, &error) != STATUS_OK) {
+		log_warn(log, "config", "cannot open %s", error.text);
+		return false;
+	}
+	fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (fd < 0) {
+		log_warn(log, "config", "cannot create user preferences file %s: %s", path,
+		         strerror(errno));
+		return false;
+	}
+	good = file_write_all(fd, text);
+	if (close(fd) != 0 || !good) {
+		log_warn(log, "config", "cannot write to %s: %s", path, strerror(errno));
+		return false;
+	}
+	log_warn(log, "config", "created user preferences file: %s", path);
+	return true;
 }

@@ -77,3 +77,18 @@ file_read_owned(struct arena *arena, const char *path, unsigned owner, size_t ma
 {
 	return read_path(arena, path, O_NOFOLLOW, &owner, max_bytes, text_r, error);
 }
+
+bool
+file_write_all(int fd, struct slice text)
+{
+	while (text.len > 0) {
+		ssize_t n = write(fd, text.data, text.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		text = slice_from(text, (size_t)n);
+	}
+	return true;
+}

@@ -21,5 +21,7 @@ enum status file_read_owned(struct arena *arena, const char *path, unsigned owne
 /* Reads until end of file. */
 enum status file_read_fd(struct arena *arena, int fd, size_t max_bytes, struct slice *text_r,
                          struct error *error) WARN_UNUSED;
+/* All of it, however often it takes; false with errno. */
+bool file_write_all(int fd, struct slice text) WARN_UNUSED;
 
 #endif
