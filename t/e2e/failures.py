@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from harness import Tests, ask, connect, free_port, mail, request, spamc
+from harness import Tests, ask, connect, free_port, mail, patience, request, spamc
 
 tests = Tests()
 HAM, SPAM = mail("ham"), mail("spam")
@@ -68,7 +68,7 @@ def _():
     begun = time.monotonic()
     code, out, _ = spamc(["-p", str(listener.getsockname()[1]), "-d", "127.0.0.1", "-t", "2"] + QUICK, HAM)
     listener.close()
-    assert (code, out) == (0, HAM) and time.monotonic() - begun < 20
+    assert (code, out) == (0, HAM) and time.monotonic() - begun < patience(20)
 
 
 @tests.case("a worker killed in the middle of a request: closed connection, a new worker, the next client served")

@@ -102,13 +102,13 @@ def _():
     assert ask(PATH, b"GET / HTTP/1.0\r\nHost: x\r\n\r\n").startswith(b"SPAMD/1.0 76 ")
 
 
-@tests.case("TELL says that it is not enabled")
+@tests.case("fault F37: TELL says that it is not enabled")
 def _():
     answer = ask(PATH, request("TELL", HAM, headers=["Message-class: spam", "Set: local"]))
     assert answer.startswith(b"SPAMD/1.0 69 Service Unavailable: TELL commands are not enabled"), answer
 
 
-@tests.case("TELL where it is allowed and nothing learns; Set and Remove of one database")
+@tests.case("fault F37: TELL where it is allowed and nothing learns; Set and Remove of one database")
 def _():
     path = tests.path("tell")
     tell = tests.spamd([path], ["-m", "1", "-l"])
