@@ -256,9 +256,9 @@ run_worker(void *data, struct worker_slot *slot)
 		.parent_pipe = server->life[0],
 	};
 	const struct sandbox_needs needs = {
-		.local_sockets =
-			server->options.user_config || server->logger.kind == LOGGER_SYSLOG,
-		.network = !server->filter->env.local_tests_only,
+		.local_sockets = server->options.user_config || server->options.auth_ident ||
+	                         server->logger.kind == LOGGER_SYSLOG,
+		.network = !server->filter->env.local_tests_only || server->options.auth_ident,
 		.compiles = conf_core(server->filter->conf)->allow_user_rules,
 		.creates_files = server->options.create_prefs,
 		.store_directory = find_store_directory(server),

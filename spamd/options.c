@@ -49,6 +49,8 @@ static const struct option_row rows[] = {
 	{ NULL, 'F', KIND_REMOVED, optional_argument, 0, true, NULL },
 	{ "allow-tell", 'l', KIND_FLAG, no_argument, AT(allow_tell), true, "Allow learning and reporting by clients" },
 	{ "allowed-ips", 'A', KIND_LIST, required_argument, AT(allowed_ips), true, "Limit client addresses; networks, IPv4 or IPv6" },
+	{ "auth-ident", 0, KIND_FLAG, no_argument, AT(auth_ident), true, "Clients must be the user they name: ident, owner of the socket" },
+	{ "noauth-ident", 0, KIND_FLAG, no_argument, AT(auth_ident), false, NULL },
 	{ "cf", 0, KIND_LINE, required_argument, AT(cf_text), true, "Additional line of configuration" },
 	{ "check-config", 0, KIND_FLAG, no_argument, AT(check_config), true, "Say what is wrong with the configuration and end" },
 	{ "configpath", 'C', KIND_PATH, required_argument, AT(config_path), true, "Path of the distributed rules" },
@@ -64,6 +66,7 @@ static const struct option_row rows[] = {
 	{ "listen", 'i', KIND_LIST, optional_argument, AT(listen), true, "Listen on [ssl:]host[:port], [v6]:port, * or /path; repeatable" },
 	{ "listen-ip", 0, KIND_LIST, optional_argument, AT(listen), true, NULL },
 	{ "ip-address", 0, KIND_LIST, optional_argument, AT(listen), true, NULL },
+	{ "ident-timeout", 0, KIND_LONG, required_argument, AT(ident_timeout_s), true, "Seconds for the answer of an ident service (5)" },
 	{ "ipv4only", '4', KIND_ONLY, no_argument, AT(ipv4_only), true, "Use IPv4 only" },
 	{ "ipv4-only", 0, KIND_ONLY, no_argument, AT(ipv4_only), true, NULL },
 	{ "ipv4", 0, KIND_ONLY, no_argument, AT(ipv4_only), true, NULL },
@@ -75,6 +78,7 @@ static const struct option_row rows[] = {
 	{ "log-timestamp-fmt", 0, KIND_TEXT, optional_argument, AT(timestamp_fmt), true, "Time stamps of log lines, for strftime(3)" },
 	{ "max-children", 'm', KIND_LONG, required_argument, AT(max_children), true, "Most worker processes (5)" },
 	{ "max-conn-per-child", 0, KIND_LONG, required_argument, AT(max_conn_per_child), true, "Connections before a worker is replaced (200)" },
+	{ "max-message-size", 0, KIND_LONG, required_argument, AT(max_message_bytes), true, "Most bytes of a message, also inflated (268435456)" },
 	{ "max-scans-per-child", 0, KIND_LONG, required_argument, AT(max_scans_per_child), true, "Messages that a worker holds at once (16)" },
 	{ "max-spare", 0, KIND_LONG, required_argument, AT(max_spare), true, "Most idle worker processes (2)" },
 	{ "metrics-listen", 0, KIND_LIST, required_argument, AT(metrics_listen), true, "Answer HTTP on this address (port 9783) with metrics" },
@@ -235,6 +239,8 @@ set_standard(struct spamd_options *o)
 		.min_children = 1,
 		.max_conn_per_child = 200,
 		.max_scans_per_child = 16,
+		.max_message_bytes = 256L * 1024 * 1024,
+		.ident_timeout_s = 5,
 		.timeout_tcp_s = 30,
 		.timeout_child_s = 300,
 		.min_spare = 1,
@@ -320,6 +326,10 @@ settle_numbers(struct spamd_options *o)
 		o->max_conn_per_child = 200;
 	if (o->max_scans_per_child < 1)
 		o->max_scans_per_child = 1;
+	if (o->max_message_bytes < 1)
+		o->max_message_bytes = 256L * 1024 * 1024;
+	if (o->ident_timeout_s < 1)
+		o->ident_timeout_s = 5;
 	if (o->timeout_tcp_s < 0)
 		o->timeout_tcp_s = 30;
 	if (o->timeout_child_s < 0)

@@ -41,6 +41,9 @@ struct spamd_options {
 	long min_spare, max_spare;
 	long timeout_tcp_s, timeout_child_s;
 	long max_scans_per_child;
+	long max_message_bytes;
+	bool auth_ident; /* clients prove that they are the user they name */
+	long ident_timeout_s;
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK, OPTIONS_EXIT_USAGE, OPTIONS_EXIT_REMOVED };

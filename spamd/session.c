@@ -21,6 +21,8 @@
 #include "check/tags.h"
 #include "dns/resolver.h"
 #include "plugins/lookup.h"
+#include "spamd/ident.h"
+#include "spamd/proof.h"
 #include "spamd/verdict_json.h"
 #include "util/clock.h"
 #include "spamd/user.h"
@@ -28,7 +30,6 @@
 
 enum {
 	READ_BYTES = 1024 * 1024,
-	MESSAGE_BYTES_MAX = 256 * 1024 * 1024,
 	WRITE_SECONDS = 60,
 	AWAY_GRACE_MS = 5000, /* over the time limit, before a message's process is killed */
 	LAST_SEND_BYTES = 16 * 1024,
@@ -37,6 +38,8 @@ enum {
 		64 * 1024 * 1024, /* budget of a message: this and so many times its size */
 	ARENA_TIMES = 40
 };
+
+static const char tell_is_off[] = "TELL commands are not enabled, set the --allow-tell switch.";
 
 struct session *
 session_create(struct session_env *env, int fd, int64_t now_ms)
@@ -118,6 +121,7 @@ session_destroy(struct session **session)
 	give_back_arena(s);
 	free(s->in);
 	free(s->inflated);
+	proof_give_up(s);
 	if (s->tls != NULL)
 		tls_destroy(&s->tls);
 	close(s->fd);
@@ -443,6 +447,7 @@ inflate_body(struct session *s, struct slice body, const char **problem_r)
 {
 	z_stream z = {0};
 	size_t size = body.len * 4 + 4096, used = 0;
+	size_t most = (size_t)s->env->options->max_message_bytes;
 	int rc = inflateInit(&z);
 
 	/* The line ends are in the reference's texts too. */
@@ -462,15 +467,14 @@ inflate_body(struct session *s, struct slice body, const char **problem_r)
 		rc = inflate(&z, Z_NO_FLUSH);
 		used = size - z.avail_out;
 		if (rc == Z_STREAM_END || (rc != Z_OK && rc != Z_BUF_ERROR) || z.avail_out > 0 ||
-		    used >= MESSAGE_BYTES_MAX)
+		    used >= most)
 			break;
 		size *= 2;
 	}
 	inflateEnd(&z);
 	if (rc != Z_STREAM_END) {
-		*problem_r = used >= MESSAGE_BYTES_MAX
-		                     ? "zlib: message too large when inflated\n"
-		                     : "zlib: failed to find end of zlib stream\n";
+		*problem_r = used >= most ? "zlib: message too large when inflated\n"
+		                          : "zlib: failed to find end of zlib stream\n";
 		return STATUS_BAD;
 	}
 	/* Lines are ended, also the last one; the block has a byte more. */
@@ -688,6 +692,20 @@ begin_scan(struct session *s, struct slice body)
 }
 
 static void
+follow_proof(struct session *s, enum proof proof)
+{
+	if (proof == PROOF_WAIT)
+		s->state = SESSION_IDENT;
+	else if (proof == PROOF_GOOD)
+		begin_scan(s, s->message);
+	else if (s->request.verb == SPAMD_TELL && !s->env->options->auth_ident)
+		unavailable(s, tell_is_off);
+	else
+		refuse(s, 77, "Permission Denied", "permission denied",
+		       SLICE("the user named is not known to be who asks"));
+}
+
+static void
 body_complete(struct session *s, size_t end)
 {
 	struct slice body = slice_of(s->in + s->request.parsed, end - s->request.parsed);
@@ -701,7 +719,8 @@ body_complete(struct session *s, size_t end)
 		protocol_error(s, text);
 		return;
 	}
-	begin_scan(s, body);
+	s->message = body;
+	follow_proof(s, proof_begin(s));
 }
 
 static void
@@ -719,7 +738,7 @@ check_tell(struct session *s)
 	const struct spamd_request *r = &s->request;
 
 	if (!s->env->options->allow_tell)
-		unavailable(s, "TELL commands are not enabled, set the --allow-tell switch.");
+		unavailable(s, tell_is_off);
 	else if (r->set_local && r->remove_local)
 		protocol_error(s, "Unable to set local and remove local in the same operation.");
 	else if (r->set_remote && r->remove_remote)
@@ -802,10 +821,11 @@ advance(struct session *s, int64_t now_ms)
 	status = spamd_request_body(&s->request, received, s->eof, &end);
 	if (status == STATUS_OK && s->is_cut && !s->request.has_length)
 		protocol_error(s, "(message cut short: the TLS stream has no end)");
+	else if ((status == STATUS_OK ? end : s->in_len) - s->request.parsed >
+	         (size_t)s->env->options->max_message_bytes)
+		unavailable(s, "message too large");
 	else if (status == STATUS_OK)
 		body_complete(s, end);
-	else if (s->in_len - s->request.parsed > MESSAGE_BYTES_MAX)
-		unavailable(s, "message too large");
 }
 
 /* An idle client holds four kilobytes; a big message doubles what it has. */
@@ -926,6 +946,11 @@ session_timeout(struct session *s)
 		end_away(s);
 		return;
 	}
+	if (s->state == SESSION_IDENT) {
+		proof_give_up(s);
+		follow_proof(s, PROOF_BAD);
+		return;
+	}
 	if (s->state == SESSION_WRITE || s->state == SESSION_HANDSHAKE) {
 		if (s->state == SESSION_HANDSHAKE)
 			log_handshake_failed(s, "peer does not go on");
@@ -960,6 +985,8 @@ session_events(const struct session *s)
 		return s->waiting ? POLLIN : 0;
 	case SESSION_AWAY:
 		return POLLIN;
+	case SESSION_IDENT:
+		return ident_events(s->ident);
 	case SESSION_CLOSED:
 		break;
 	}
@@ -969,6 +996,8 @@ session_events(const struct session *s)
 int
 session_fd(const struct session *s)
 {
+	if (s->state == SESSION_IDENT)
+		return s->ident->fd;
 	return s->waiting ? s->check->scan.wait.fd : s->fd;
 }
 
@@ -1019,6 +1048,8 @@ session_ready(struct session *s, int64_t now_ms)
 	}
 	if (s->state == SESSION_WRITE)
 		write_more(s);
+	else if (s->state == SESSION_IDENT)
+		follow_proof(s, proof_step(s));
 	else if (s->state >= SESSION_LINE && s->state <= SESSION_BODY)
 		read_more(s, now_ms);
 	if (s->state == SESSION_WRITE)

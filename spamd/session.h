@@ -6,6 +6,7 @@
  *	HANDSHAKE (TLS only) --> LINE --request line--> HEADERS --empty line--> BODY --all bytes-->
  *SCAN --verdict--> WRITE
  *--written--> CLOSED
+ *	   BODY --all bytes, --auth-ident--> IDENT --> SCAN, AWAY or WRITE
  *	   BODY --all bytes--> AWAY (instead of SCAN and WRITE, where a user has a process)
  *	   \--PING, SKIP, errors------------------------------------------------> WRITE
  *
@@ -29,12 +30,14 @@ enum session_state {
 	SESSION_LINE,
 	SESSION_HEADERS,
 	SESSION_BODY,
+	SESSION_IDENT, /* the client's host is asked who it is: proof.h */
 	SESSION_SCAN,
 	SESSION_AWAY, /* scanned and answered by a process of its own */
 	SESSION_WRITE,
 	SESSION_CLOSED
 };
 
+struct ident;
 struct session;
 
 /* What all sessions of a worker share. */
@@ -71,6 +74,7 @@ struct session {
 	size_t in_len, in_size;
 	struct spamd_request request;
 	struct slice message; /* the body, inflated */
+	struct ident *ident;  /* in IDENT */
 	unsigned char *inflated;
 
 	struct arena *arena;
