@@ -143,6 +143,28 @@ add_relays(struct strbuf *out, const relay_vec *relays)
 	}
 }
 
+/* What was not looked at, or not to its end. */
+static void
+add_limits(struct strbuf *out, const struct scan *scan)
+{
+	const struct message *message = scan->message;
+	const struct {
+		const char *name;
+		bool hit;
+	} limits[] = {
+		{"time", scan->time_limit_exceeded},
+		{"memory", message->spent || arena_is_spent(scan->arena)},
+		{"parts", message->mimepart_limit_exceeded},
+		{"headers", message->truncated_header},
+		{"match", scan->match_limit_exceeded},
+	};
+
+	strbuf_add(out, SLICE("\"limits\":{"));
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		strbuf_printf(out, "\"%s\":%s,", limits[i].name, limits[i].hit ? "true" : "false");
+	end_list(out, "},");
+}
+
 struct slice
 verdict_json(struct check *check, const struct verdict_facts *facts)
 {
@@ -163,11 +185,9 @@ verdict_json(struct check *check, const struct verdict_facts *facts)
 	add_relays(&out, &scan->relays.trusted);
 	add_relays(&out, &scan->relays.untrusted);
 	end_list(&out, "],");
-	strbuf_printf(&out,
-	              "\"bytes\":%zu,\"seconds\":%.6f,\"limits\":{\"time\":%s},"
-	              "\"shortcircuited\":%s}\n",
-	              facts->bytes, (double)facts->us / 1e6,
-	              scan->time_limit_exceeded ? "true" : "false",
-	              check->shortcircuited ? "true" : "false");
+	strbuf_printf(&out, "\"bytes\":%zu,\"seconds\":%.6f,", facts->bytes,
+	              (double)facts->us / 1e6);
+	add_limits(&out, scan);
+	strbuf_printf(&out, "\"shortcircuited\":%s}\n", check->shortcircuited ? "true" : "false");
 	return strbuf_is_bad(&out) ? SLICE_NULL : strbuf_slice(&out);
 }

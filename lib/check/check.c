@@ -331,6 +331,7 @@ items_of(struct scan *scan, enum plan_group_kind kind)
 static void
 log_limit(struct check *check, const struct rule *rule)
 {
+	check->scan.match_limit_exceeded = true;
 	if (!match_scratch_first_limit(check->scan.match, rule->number))
 		return;
 	log_warn(check->scan.log, "rules",

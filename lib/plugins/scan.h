@@ -88,6 +88,7 @@ struct scan {
 	unsigned *hit_index;       /* rule number -> index + 1 into hits */
 	double score;
 	bool time_limit_exceeded, limit_logged;
+	bool match_limit_exceeded; /* a pattern was given up before its end */
 	bool autolearn_disabled; /* a plugin says that nothing is to be learned of it */
 
 	struct hashmap tags;     /* name -> struct scan_tag * */

@@ -160,4 +160,20 @@ def _():
     assert ask(PATH, request("CHECK", HAM, headers=["Verdict: yaml"])) == plain
 
 
+@tests.case("the JSON verdict says what was not looked at: parts, headers, patterns")
+def _():
+    path = tests.path("limits")
+    wild = tests.spamd([path], ["-m", "1", "--cf", "rawbody T_WILD /^(?:a|aa|a{3})+(b)c\\1d$/m"])
+    wild.wait_for(path)
+
+    def limits(message):
+        answer = ask(path, request("CHECK", message, headers=["Verdict: json"]), timeout=120)
+        return {name for name, hit in json.loads(answer.partition(b"\r\n\r\n")[2])["limits"].items() if hit}
+    head = b"From: a@example.com\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+    assert limits(HAM) == set()
+    assert limits(head + b"--b\n\nx\n" * 1100 + b"--b--\n") == {"parts"}
+    assert limits(b"X-Long: " + b"y " * 100000 + b"\n" + HAM) == {"headers"}
+    assert limits(SPAM + b"\n" + b"a" * 60 + b"bcxd\n") == {"match"}
+
+
 tests.main()
