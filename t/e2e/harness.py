@@ -105,7 +105,7 @@ def request(verb, body, version="1.5", headers=(), length=True):
 
 def patience(seconds):
     """What takes so long on a machine with nothing else to do."""
-    return seconds * max(1.0, os.getloadavg()[0] / os.cpu_count())
+    return seconds * min(5.0, max(1.0, os.getloadavg()[0] / os.cpu_count()))
 
 
 def until(what, seconds=20):
