@@ -88,4 +88,31 @@ def _():
                     os.path.join(SOURCE, "spamc", "libspamc.h"), "/dev/null"], check=True)
 
 
+@tests.case("what make install leaves: a program for the reference's header finds header, library and flags by pkg-config")
+def _():
+    if not shutil.which("gcc") or not shutil.which("pkg-config") or not shutil.which("make"):
+        raise Skip("no compiler, make or pkg-config here")
+    if is_instrumented() or not os.path.exists(os.path.join(BUILD, "Makefile")):
+        raise Skip("not a build to be installed")
+    root = tests.path("root")
+    more = dict(os.environ, MAKEFLAGS="")
+    for target in ("install-includeHEADERS", "install-libLIBRARIES", "install-sharedlibPROGRAMS", "install-helperPROGRAMS",
+                   "install-nodist_pkgconfigDATA", "install-exec-hook"):
+        subprocess.run(["make", "-s", "-C", BUILD, target, "DESTDIR=" + root], check=True, stdout=subprocess.DEVNULL, env=more)
+    found = [os.path.join(d, "libspamc.pc") for d, _, names in os.walk(root) if "libspamc.pc" in names]
+    env = dict(os.environ, PKG_CONFIG_PATH=os.path.dirname(found[0]), PKG_CONFIG_SYSROOT_DIR=root)
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libspamc"], stdout=subprocess.PIPE, check=True, env=env).stdout.decode().split()
+    libdir = os.path.dirname(os.path.dirname(found[0]))
+    assert os.readlink(os.path.join(libdir, "libspamc.so")) == "libspamc.so.1"
+    # compiled with the header of the reference where there is one, linked with what was installed
+    theirs = ["-I" + HEADERS] if os.path.exists(os.path.join(HEADERS, "libspamc.h")) else []
+    program = tests.path("installed")
+    subprocess.run(["gcc", "-o", program, "-DSPAMC_SSL=1"] + theirs + [os.path.join(HERE, "libspamc_user.c")] + flags + FLAGS, check=True)
+    with open(tests.path("mail"), "wb") as f:
+        f.write(mail("ham"))
+    done = subprocess.run([program, str(SERVER.port), f.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                          env=dict(os.environ, LD_LIBRARY_PATH=libdir))
+    assert done.returncode == 0 and done.stdout == shared(), (done.returncode, done.stderr)
+
+
 tests.main()
