@@ -89,7 +89,7 @@ struct scan {
 	double score;
 	bool time_limit_exceeded, limit_logged;
 	bool match_limit_exceeded; /* a pattern was given up before its end */
-	bool autolearn_disabled; /* a plugin says that nothing is to be learned of it */
+	bool autolearn_disabled;   /* a plugin says that nothing is to be learned of it */
 
 	struct hashmap tags;     /* name -> struct scan_tag * */
 	struct hashmap metadata; /* lower-case name -> struct slice *: X-Languages ... */
