@@ -4,7 +4,7 @@
  * The file is read at each message that asks, so that changes count at once, as in the reference.
  */
 #include "plugins/args.h"
-#include "plugins/bdb_hash.h"
+#include "store/bdb_hash.h"
 #include "util/file.h"
 
 enum { FILE_BYTES_MAX = 64 * 1024 * 1024, LABELS_MAX = 128 };

@@ -1,58 +1,25 @@
 /*
- * lmdb.c - the embedded store: one file, many processes
+ * lmdb.c - the embedded store of what was learned: one file, many processes
  *
  * Files: PATH.lmdb and PATH.lmdb-lock.  Three trees: "tokens" (key -> counts), "seen" (message id
- * -> flag, id), "state" (one record of variables).  LMDB gives readers a snapshot that writers do
- * not disturb, and a writer that is killed leaves what was committed before.
- *
- * What LMDB does not give is here: a bound for waiting (writers take a lock of the file first,
- * which the kernel gives back when they die), and files that are damaged (checked when opened for
- * writing, and guarded whenever they are read).
+ * -> flag, id), "state" (one record of variables).  See lmdb_env.h.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <lmdb.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "store/guard.h"
-#include "store/lmdb_check.h"
+#include "store/lmdb_env.h"
 #include "store/store.h"
-#include "util/clock.h"
 
-/* Room in the address space, not on disk: a million tokens take 60 MB. */
-#define MAP_BYTES ((size_t)16 << 30)
-
-enum {
-	READERS_MAX = 2048,
-	ID_KEY_BYTES = 480, /* of a message id; longer ones end in a digest */
-	DIGEST_BYTES = 20,
-	ID_BYTES_MAX = 16384,
-	PATH_BYTES = 4096,
-	CHECK_WAIT_MS = 2000,
-	COUNTS_BYTES = 12,
-	STATE_FORMAT = 1
-};
+enum { COUNTS_BYTES = 12, STATE_FORMAT = 1 };
 
 struct lmdb_store {
 	struct store base;
-	MDB_env *env;
+	struct lmdb_env e;
 	MDB_dbi tokens, seen, state;
-	MDB_txn *reader; /* kept, reset between calls */
-	MDB_txn *writer;
-	int fd; /* of the data file, for its lock */
-	dev_t device;
-	ino_t inode;
-	bool is_broken;                   /* it faulted: nothing is read of it any more */
 	struct store_variables variables; /* of the writer */
 	bool has_variables;
-	char path[PATH_BYTES];
 };
 
 struct record { /* of "state" */
@@ -66,287 +33,40 @@ lmdb_of(struct store *store)
 	return (struct lmdb_store *)(void *)store;
 }
 
-/* ---- errors ---- */
-
-static enum status
-damaged(const char *path, const char *what, struct error *error)
-{
-	return error_set(error, STATUS_BAD,
-	                 "%s is damaged (%s): repair it with sa-learn --restore of a backup, or "
-	                 "start anew with sa-learn --clear",
-	                 path, what);
-}
-
-static enum status
-failed(const char *path, int rc, struct error *error)
-{
-	switch (rc) {
-	case MDB_CORRUPTED:
-	case MDB_PAGE_NOTFOUND:
-	case MDB_PANIC:
-	case MDB_INVALID:
-	case MDB_VERSION_MISMATCH:
-	case MDB_CURSOR_FULL:
-	case MDB_PAGE_FULL:
-	case MDB_INCOMPATIBLE:
-	case MDB_BAD_TXN:
-	case MDB_BAD_DBI:
-		return damaged(path, mdb_strerror(rc), error);
-	case MDB_MAP_FULL:
-		return error_set(error, STATUS_LIMIT, "%s has reached its largest size", path);
-	case ENOSPC:
-	case EDQUOT:
-		return error_set(error, STATUS_IO, "%s: %s: nothing was written", path,
-		                 strerror(rc));
-	default:
-		return error_set(error, STATUS_IO, "%s: %s", path, mdb_strerror(rc));
-	}
-}
-
 /* ---- calls of the library, guarded ---- */
 
 struct call {
 	struct lmdb_store *s;
 	int (*fn)(struct lmdb_store *s, void *data);
 	void *data;
-	int rc;
 };
 
-static void
+static int
 run_call(void *data)
 {
-	struct call *call = data;
+	const struct call *call = data;
 
-	call->rc = call->fn(call->s, call->data);
+	return call->fn(call->s, call->data);
 }
 
-static void
-on_assert(MDB_env *env, const char *text)
-{
-	(void)env, (void)text;
-	guard_leave();
-}
-
-/* Where the library mapped the file it does not say: any fault in it counts. */
 static enum status
 guarded(struct lmdb_store *s, int (*fn)(struct lmdb_store *s, void *data), void *data,
         struct error *error)
 {
-	struct call call = {.s = s, .fn = fn, .data = data};
+	struct call call = {s, fn, data};
 
-	if (s->is_broken)
-		return damaged(s->path, "it could not be read", error);
-	if (!guard_run(NULL, SIZE_MAX, run_call, &call)) {
-		s->is_broken = true;
-		return damaged(s->path, "it could not be read", error);
-	}
-	if (call.rc == MDB_NOTFOUND)
-		return STATUS_NONE;
-	return call.rc == 0 ? STATUS_OK : failed(s->path, call.rc, error);
-}
-
-/* The transaction to read in: the writer's, or a snapshot of now. */
-static int
-begin_read(struct lmdb_store *s, MDB_txn **txn_r)
-{
-	int rc;
-
-	if (s->writer != NULL) {
-		*txn_r = s->writer;
-		return 0;
-	}
-	rc = s->reader == NULL ? mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->reader)
-	                       : mdb_txn_renew(s->reader);
-	*txn_r = s->reader;
-	return rc;
-}
-
-static void
-end_read(struct lmdb_store *s, const MDB_txn *txn)
-{
-	if (txn != NULL && txn == s->reader)
-		mdb_txn_reset(s->reader);
+	return lmdb_env_guarded(&s->e, run_call, &call, error);
 }
 
 /* ---- opening ---- */
-
-static bool
-make_path(char *out, const char *path, const char *end)
-{
-	int n = snprintf(out, PATH_BYTES, "%s%s", path, end);
-
-	return n > 0 && n < PATH_BYTES;
-}
-
-static void
-make_directories(const char *path, unsigned mode)
-{
-	char part[PATH_BYTES];
-
-	if (!make_path(part, path, ""))
-		return;
-	for (char *slash = part + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
-		*slash = '\0';
-		(void)mkdir(part, mode & 0777);
-		*slash = '/';
-	}
-}
-
-static enum status
-lock_file(int fd, const char *path, int64_t wait_ms, struct error *error)
-{
-	int64_t until = clock_monotonic_ms() + wait_ms;
-	long pause_us = 200;
-
-	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		struct timespec pause = {0, pause_us * 1000};
-
-		if (errno == EINTR)
-			continue;
-		if (errno != EWOULDBLOCK)
-			return error_set(error, STATUS_IO, "%s: lock: %s", path, strerror(errno));
-		if (clock_monotonic_ms() >= until)
-			return error_set(
-				error, STATUS_AGAIN,
-				"%s is being written by another process for more than %lld ms",
-				path, (long long)wait_ms);
-		nanosleep(&pause, NULL);
-		pause_us = pause_us < 5000 ? pause_us * 2 : 5000;
-	}
-	return STATUS_OK;
-}
-
-struct check_call {
-	struct slice file;
-	enum status status;
-	struct error error;
-};
-
-static void
-run_check(void *data)
-{
-	struct check_call *call = data;
-
-	call->status = lmdb_check(call->file, &call->error);
-}
-
-/* Every page, while nobody writes. */
-static enum status
-check_file(const char *path, int fd, struct error *error)
-{
-	struct check_call call = {.status = STATUS_OK};
-	struct stat st;
-	void *map;
-	bool good;
-
-	if (lock_file(fd, path, CHECK_WAIT_MS, NULL) != STATUS_OK)
-		return STATUS_OK; /* in use, so it works for somebody */
-	if (fstat(fd, &st) != 0 || st.st_size == 0) {
-		(void)flock(fd, LOCK_UN);
-		return STATUS_OK;
-	}
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED) {
-		(void)flock(fd, LOCK_UN);
-		return error_set(error, STATUS_IO, "%s: %s", path, strerror(errno));
-	}
-	call.file = slice_of(map, (size_t)st.st_size);
-	good = guard_run(map, (size_t)st.st_size, run_check, &call);
-	munmap(map, (size_t)st.st_size);
-	(void)flock(fd, LOCK_UN);
-	if (!good)
-		return damaged(path, "it could not be read", error);
-	return call.status == STATUS_BAD ? damaged(path, call.error.text, error) : STATUS_OK;
-}
-
-static int
-open_trees(struct lmdb_store *s, void *data)
-{
-	const bool *create = data;
-	unsigned flags = *create ? MDB_CREATE : 0;
-	MDB_txn *txn;
-	int rc = mdb_txn_begin(s->env, NULL, *create ? 0 : MDB_RDONLY, &txn);
-
-	if (rc != 0)
-		return rc;
-	rc = mdb_dbi_open(txn, "tokens", flags, &s->tokens);
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, "seen", flags, &s->seen);
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, "state", flags, &s->state);
-	if (rc == 0)
-		return mdb_txn_commit(txn);
-	mdb_txn_abort(txn);
-	return rc;
-}
 
 static void
 close_store(struct store *store)
 {
 	struct lmdb_store *s = lmdb_of(store);
 
-	/* What faulted may hold anything: it is left to the end of the process. */
-	if (!s->is_broken) {
-		if (s->reader != NULL)
-			mdb_txn_abort(s->reader);
-		if (s->env != NULL)
-			mdb_env_close(s->env);
-	}
-	if (s->fd >= 0)
-		close(s->fd);
+	lmdb_env_close(&s->e);
 	free(s);
-}
-
-static enum status
-open_env(struct lmdb_store *s, unsigned mode, bool create, struct error *error)
-{
-	int rc = mdb_env_create(&s->env);
-
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(s->env, MAP_BYTES);
-	if (rc == 0)
-		rc = mdb_env_set_maxdbs(s->env, 4);
-	if (rc == 0)
-		rc = mdb_env_set_maxreaders(s->env, READERS_MAX);
-	if (rc == 0)
-		rc = mdb_env_set_assert(s->env, on_assert);
-	if (rc == 0)
-		rc = mdb_env_open(s->env, s->path,
-		                  MDB_NOSUBDIR | MDB_NOTLS | MDB_NOMETASYNC | MDB_NORDAHEAD, mode);
-	if (rc == ENOENT && !create)
-		return STATUS_NONE;
-	return rc == 0 ? STATUS_OK : failed(s->path, rc, error);
-}
-
-static enum status
-open_files(struct lmdb_store *s, const struct store_config *config, bool create,
-           struct error *error)
-{
-	unsigned mode = config->file_mode & 0666;
-	struct stat st;
-	enum status status;
-
-	s->fd = open(s->path, O_RDONLY | O_CLOEXEC | (create ? O_CREAT : 0), mode);
-	if (s->fd < 0 && errno == ENOENT && !create)
-		return STATUS_NONE;
-	if (s->fd < 0 || fstat(s->fd, &st) != 0)
-		return error_set(error, STATUS_IO, "%s: %s", s->path, strerror(errno));
-	s->device = st.st_dev;
-	s->inode = st.st_ino;
-	if (st.st_size == 0 && !create)
-		return STATUS_NONE;
-	status = check_file(s->path, s->fd, error);
-	if (status == STATUS_OK)
-		status = open_env(s, mode, create, error);
-	if (status != STATUS_OK)
-		return status;
-	/* Two that begin at once make the trees one after the other. */
-	if (create && (status = lock_file(s->fd, s->path, CHECK_WAIT_MS, error)) != STATUS_OK)
-		return status;
-	status = guarded(s, open_trees, &create, error);
-	if (create)
-		(void)flock(s->fd, LOCK_UN);
-	return status;
 }
 
 static enum status
@@ -355,20 +75,19 @@ open_store(const struct store_config *config, bool create, struct store **store_
 {
 	struct lmdb_store *s = calloc(1, sizeof(*s));
 	enum status status;
-	mode_t old;
 
 	if (s == NULL)
 		return error_set(error, STATUS_LIMIT, "no memory for the store");
-	s->fd = -1;
-	if (!make_path(s->path, config->path, ".lmdb")) {
+	const struct lmdb_tree trees[] = {
+		{"tokens", &s->tokens}, {"seen", &s->seen}, {"state", &s->state}};
+	if (!lmdb_env_init(&s->e, config->path, ".lmdb",
+	                   "repair it with sa-learn --restore of a backup, or start anew with "
+	                   "sa-learn --clear")) {
 		free(s);
 		return error_set(error, STATUS_BAD, "bayes_path is too long");
 	}
-	if (create)
-		make_directories(config->path, config->file_mode);
-	old = umask(0);
-	status = open_files(s, config, create, error);
-	umask(old);
+	status = lmdb_env_open(&s->e, config->file_mode, create, trees,
+	                       sizeof(trees) / sizeof(trees[0]), error);
 	if (status == STATUS_OK)
 		*store_r = &s->base;
 	else
@@ -379,11 +98,7 @@ open_store(const struct store_config *config, bool create, struct store **store_
 static bool
 is_current(const struct store *store)
 {
-	const struct lmdb_store *s = (const struct lmdb_store *)(const void *)store;
-	struct stat st;
-
-	return !s->is_broken && stat(s->path, &st) == 0 && st.st_dev == s->device &&
-	       st.st_ino == s->inode;
+	return lmdb_env_is_current(&((const struct lmdb_store *)(const void *)store)->e);
 }
 
 /* ---- reading ---- */
@@ -405,11 +120,11 @@ read_variables(struct lmdb_store *s, void *data)
 	MDB_txn *txn = NULL;
 	int rc;
 
-	if (s->writer != NULL && s->has_variables) {
+	if (s->e.writer != NULL && s->has_variables) {
 		*variables = s->variables;
 		return 0;
 	}
-	rc = begin_read(s, &txn);
+	rc = lmdb_env_begin_read(&s->e, &txn);
 	if (rc != 0)
 		return rc;
 	rc = mdb_get(txn, s->state, &key, &value);
@@ -417,7 +132,7 @@ read_variables(struct lmdb_store *s, void *data)
 		memcpy(&record, value.mv_data, sizeof(record));
 		*variables = record.variables;
 	}
-	end_read(s, txn);
+	lmdb_env_end_read(&s->e, txn);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -438,7 +153,7 @@ read_tokens(struct lmdb_store *s, void *data)
 {
 	const struct lookup_call *call = data;
 	MDB_txn *txn = NULL;
-	int rc = begin_read(s, &txn);
+	int rc = lmdb_env_begin_read(&s->e, &txn);
 
 	for (size_t i = 0; rc == 0 && i < call->count; i++) {
 		MDB_val key = {STORE_KEY_BYTES, (void *)(uintptr_t)call->keys[i].bytes}, value;
@@ -450,7 +165,7 @@ read_tokens(struct lmdb_store *s, void *data)
 		else if (rc == MDB_NOTFOUND)
 			rc = 0;
 	}
-	end_read(s, txn);
+	lmdb_env_end_read(&s->e, txn);
 	return rc;
 }
 
@@ -465,25 +180,6 @@ lookup(struct store *store, const struct store_key *keys, size_t count,
 
 /* ---- message ids ---- */
 
-struct id_key {
-	unsigned char bytes[ID_KEY_BYTES + DIGEST_BYTES];
-	size_t len;
-};
-
-static void
-id_key_make(struct id_key *key, struct slice id)
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-
-	key->len = id.len <= ID_KEY_BYTES ? id.len : ID_KEY_BYTES;
-	memcpy(key->bytes, id.data, key->len);
-	if (id.len <= ID_KEY_BYTES)
-		return;
-	(void)EVP_Digest(id.data, id.len, digest, NULL, EVP_sha1(), NULL);
-	memcpy(key->bytes + ID_KEY_BYTES, digest, DIGEST_BYTES);
-	key->len += DIGEST_BYTES;
-}
-
 struct seen_call {
 	struct slice id;
 	char flag;
@@ -493,26 +189,26 @@ static int
 read_seen(struct lmdb_store *s, void *data)
 {
 	struct seen_call *call = data;
-	struct id_key id;
+	struct lmdb_key id;
 	MDB_val key, value;
 	MDB_txn *txn = NULL;
-	int rc = begin_read(s, &txn);
+	int rc = lmdb_env_begin_read(&s->e, &txn);
 
 	if (rc != 0)
 		return rc;
-	id_key_make(&id, call->id);
+	lmdb_key_make(&id, call->id);
 	key = (MDB_val){id.len, id.bytes};
 	rc = mdb_get(txn, s->seen, &key, &value);
 	if (rc == 0 && value.mv_size >= 1)
 		call->flag = *(const char *)value.mv_data;
-	end_read(s, txn);
+	lmdb_env_end_read(&s->e, txn);
 	return rc;
 }
 
 static enum status
 seen(struct store *store, struct slice message_id, char *flag_r, struct error *error)
 {
-	struct seen_call call = {slice_sub(message_id, 0, ID_BYTES_MAX), 0};
+	struct seen_call call = {slice_sub(message_id, 0, LMDB_TEXT_BYTES_MAX), 0};
 	enum status status = guarded(lmdb_of(store), read_seen, &call, error);
 
 	*flag_r = call.flag;
@@ -524,59 +220,45 @@ static int
 write_seen(struct lmdb_store *s, void *data)
 {
 	const struct seen_call *call = data;
-	unsigned char text[1 + ID_BYTES_MAX];
-	struct id_key id;
+	unsigned char text[1 + LMDB_TEXT_BYTES_MAX];
+	struct lmdb_key id;
 	MDB_val key, value = {1, text};
 
-	id_key_make(&id, call->id);
+	lmdb_key_make(&id, call->id);
 	key = (MDB_val){id.len, id.bytes};
 	if (call->flag == 0) {
-		int rc = mdb_del(s->writer, s->seen, &key, NULL);
+		int rc = mdb_del(s->e.writer, s->seen, &key, NULL);
 
 		return rc == MDB_NOTFOUND ? 0 : rc;
 	}
 	text[0] = (unsigned char)call->flag;
-	if (call->id.len > ID_KEY_BYTES) {
+	if (call->id.len > LMDB_KEY_BYTES) {
 		memcpy(text + 1, call->id.data, call->id.len);
 		value.mv_size = 1 + call->id.len;
 	}
-	return mdb_put(s->writer, s->seen, &key, &value, 0);
+	return mdb_put(s->e.writer, s->seen, &key, &value, 0);
 }
 
 static enum status
 put_seen(struct store *store, struct slice message_id, char flag, struct error *error)
 {
-	struct seen_call call = {slice_sub(message_id, 0, ID_BYTES_MAX), flag};
+	struct seen_call call = {slice_sub(message_id, 0, LMDB_TEXT_BYTES_MAX), flag};
 
 	return guarded(lmdb_of(store), write_seen, &call, error);
 }
 
 /* ---- writing ---- */
 
-static int
-begin_write(struct lmdb_store *s, void *data)
-{
-	int dead;
-
-	(void)data;
-	/* Places of readers that were killed, so that old pages can be used again. */
-	(void)mdb_reader_check(s->env, &dead);
-	return mdb_txn_begin(s->env, NULL, 0, &s->writer);
-}
-
 static enum status
 begin(struct store *store, int64_t wait_ms, struct error *error)
 {
 	struct lmdb_store *s = lmdb_of(store);
-	enum status status = lock_file(s->fd, s->path, wait_ms, error);
+	enum status status = lmdb_env_begin(&s->e, wait_ms, error);
 
+	s->has_variables = false;
 	if (status != STATUS_OK)
 		return status;
-	s->has_variables = false;
-	s->writer = NULL;
-	status = guarded(s, begin_write, NULL, error);
-	if (status == STATUS_OK)
-		status = guarded(s, read_variables, &s->variables, error);
+	status = guarded(s, read_variables, &s->variables, error);
 	if (status == STATUS_OK)
 		s->has_variables = true;
 	else
@@ -584,54 +266,36 @@ begin(struct store *store, int64_t wait_ms, struct error *error)
 	return status;
 }
 
-static int
-abort_write(struct lmdb_store *s, void *data)
-{
-	(void)data;
-	mdb_txn_abort(s->writer);
-	return 0;
-}
-
 static void
 abort_store(struct store *store)
 {
 	struct lmdb_store *s = lmdb_of(store);
-	bool was_broken = s->is_broken;
 
-	/* Also after a fault: others wait for the library's own lock. */
-	s->is_broken = false;
-	if (s->writer != NULL)
-		(void)!guarded(s, abort_write, NULL, NULL);
-	s->is_broken |= was_broken;
-	s->writer = NULL;
+	lmdb_env_abort(&s->e);
 	s->has_variables = false;
-	(void)flock(s->fd, LOCK_UN);
 }
 
 static int
-commit_write(struct lmdb_store *s, void *data)
+write_variables(struct lmdb_store *s, void *data)
 {
 	struct record record = {STATE_FORMAT, s->variables};
 	MDB_val key = {5, (void *)(uintptr_t) "state"}, value = {sizeof(record), &record};
-	MDB_txn *txn = s->writer;
-	int rc = mdb_put(txn, s->state, &key, &value, 0);
 
 	(void)data;
-	s->writer = NULL;
-	if (rc != 0)
-		mdb_txn_abort(txn);
-	return rc != 0 ? rc : mdb_txn_commit(txn);
+	return mdb_put(s->e.writer, s->state, &key, &value, 0);
 }
 
 static enum status
 commit(struct store *store, struct error *error)
 {
 	struct lmdb_store *s = lmdb_of(store);
-	enum status status = guarded(s, commit_write, NULL, error);
+	enum status status = guarded(s, write_variables, NULL, error);
 
-	s->writer = NULL;
+	if (status == STATUS_OK)
+		status = lmdb_env_commit(&s->e, error);
+	else
+		lmdb_env_abort(&s->e);
 	s->has_variables = false;
-	(void)flock(s->fd, LOCK_UN);
 	return status;
 }
 
@@ -709,7 +373,7 @@ add_all(struct lmdb_store *s, void *data)
 {
 	const struct add_call *call = data;
 	MDB_cursor *cursor;
-	int rc = mdb_cursor_open(s->writer, s->tokens, &cursor);
+	int rc = mdb_cursor_open(s->e.writer, s->tokens, &cursor);
 
 	if (rc != 0)
 		return rc;
@@ -770,7 +434,7 @@ write_token(struct lmdb_store *s, void *data)
 	MDB_val key = {STORE_KEY_BYTES, (void *)(uintptr_t)token->key.bytes},
 		value = {COUNTS_BYTES, (void *)(uintptr_t)&token->counts};
 
-	return mdb_put(s->writer, s->tokens, &key, &value, 0);
+	return mdb_put(s->e.writer, s->tokens, &key, &value, 0);
 }
 
 static enum status
@@ -816,7 +480,7 @@ walk(struct lmdb_store *s, void *data)
 	MDB_cursor *cursor;
 	MDB_txn *txn = NULL;
 	MDB_val key, value;
-	int rc = begin_read(s, &txn);
+	int rc = lmdb_env_begin_read(&s->e, &txn);
 
 	if (rc != 0)
 		return rc;
@@ -827,7 +491,7 @@ walk(struct lmdb_store *s, void *data)
 				break;
 		mdb_cursor_close(cursor);
 	}
-	end_read(s, txn);
+	lmdb_env_end_read(&s->e, txn);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -858,7 +522,7 @@ expire_all(struct lmdb_store *s, void *data)
 	uint32_t oldest = 0;
 	MDB_cursor *cursor;
 	MDB_val key, value;
-	int rc = mdb_cursor_open(s->writer, s->tokens, &cursor);
+	int rc = mdb_cursor_open(s->e.writer, s->tokens, &cursor);
 
 	if (rc != 0)
 		return rc;
@@ -898,11 +562,11 @@ expire(struct store *store, uint32_t before, uint32_t newest, struct error *erro
 static int
 empty_all(struct lmdb_store *s, void *data)
 {
-	int rc = mdb_drop(s->writer, s->tokens, 0);
+	int rc = mdb_drop(s->e.writer, s->tokens, 0);
 
 	(void)data;
 	s->variables = (struct store_variables){0};
-	return rc != 0 ? rc : mdb_drop(s->writer, s->seen, 0);
+	return rc != 0 ? rc : mdb_drop(s->e.writer, s->seen, 0);
 }
 
 static enum status
@@ -911,10 +575,18 @@ empty(struct store *store, struct error *error)
 	return guarded(lmdb_of(store), empty_all, NULL, error);
 }
 
+static bool
+make_path(char *out, const char *path, const char *end)
+{
+	int n = snprintf(out, LMDB_PATH_BYTES, "%s%s", path, end);
+
+	return n > 0 && n < LMDB_PATH_BYTES;
+}
+
 static enum status
 remove_files(const struct store_config *config, struct error *error)
 {
-	char path[PATH_BYTES];
+	char path[LMDB_PATH_BYTES];
 
 	/* The lock first: who opens in between finds the old file and makes a new lock for it,
 	 * which it keeps for itself when the file is gone. */

@@ -1,8 +1,20 @@
 /*
  * fuzz_bdb.c - Berkeley DB hash files
  */
-#include "plugins/bdb_hash.h"
+#include <stdlib.h>
+
+#include "store/bdb_hash.h"
+#include "store/reputation_import.h"
 #include "t/fuzz/fuzz.h"
+
+static bool
+take(void *data, const struct reputation_key *key, const struct reputation_entry *entry)
+{
+	(void)data;
+	if (!(key->address.len < 65536 && key->ip.len < 65536 && entry->count > 0))
+		abort();
+	return true;
+}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -16,5 +28,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (bdb_hash_open(slice_of(data, size), &db, &error) == STATUS_OK)
 		for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 			(void)bdb_hash_get(&db, keys[i]);
+	(void)!reputation_import(slice_of(data, size), take, NULL, &error);
 	return 0;
 }
