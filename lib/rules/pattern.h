@@ -124,6 +124,12 @@ bool pattern_mark_templates(struct arena *arena, struct slice text, struct slice
 enum status pattern_emit(const struct pattern *pattern, struct arena *arena, struct slice *text_r,
                          struct error *error) WARN_UNUSED;
 
+/*
+ * By node: repeats of one byte that a match never takes from again, so that they may as well be
+ * possessive.  NULL: none (or no memory).  In arena.
+ */
+const bool *pattern_find_possessive(const struct pattern *pattern, struct arena *arena);
+
 /* Least and greatest number of bytes a node matches; *max_r PATTERN_INFINITE or more: no bound. */
 void pattern_width(const struct pattern *pattern, uint32_t node, unsigned *min_r, unsigned *max_r);
 

@@ -14,6 +14,7 @@ enum { EMIT_MAX_BEHIND = 200000 /* bytes of text that one look-behind may become
 
 struct emitter {
 	const struct pattern *pattern;
+	const bool *possessive; /* by node: repeats to be written so; or NULL */
 	struct strbuf buf;
 	bool caseless; /* state of (?i) at this place */
 	bool lines;    /* state of (?m) */
@@ -562,8 +563,9 @@ emit_group(struct emitter *em, const struct pattern_node *node)
 }
 
 static void
-emit_repeat(struct emitter *em, const struct pattern_node *node)
+emit_repeat(struct emitter *em, uint32_t n)
 {
+	const struct pattern_node *node = pattern_node(em->pattern, n);
 	const struct pattern_node *child = pattern_node(em->pattern, node->child);
 	bool wrap = child->kind == PATTERN_ASSERT || child->kind == PATTERN_VERB ||
 	            child->kind == PATTERN_REPEAT || child->kind == PATTERN_EMPTY ||
@@ -588,8 +590,10 @@ emit_repeat(struct emitter *em, const struct pattern_node *node)
 		strbuf_printf(&em->buf, "{%u,}", node->min);
 	else
 		strbuf_printf(&em->buf, "{%u,%u}", node->min, node->max);
-	if (node->value != PATTERN_GREEDY)
-		strbuf_add_byte(&em->buf, node->value == PATTERN_LAZY ? '?' : '+');
+	if (node->value == PATTERN_POSSESSIVE || (em->possessive != NULL && em->possessive[n]))
+		strbuf_add_byte(&em->buf, '+');
+	else if (node->value == PATTERN_LAZY)
+		strbuf_add_byte(&em->buf, '?');
 }
 
 static void
@@ -626,7 +630,7 @@ emit(struct emitter *em, uint32_t n)
 		emit_group(em, node);
 		return;
 	case PATTERN_REPEAT:
-		emit_repeat(em, node);
+		emit_repeat(em, n);
 		return;
 	case PATTERN_BACKREF:
 		emit_backref(em, node);
@@ -652,6 +656,7 @@ pattern_emit(const struct pattern *pattern, struct arena *arena, struct slice *t
 {
 	struct emitter em = {.pattern = pattern, .error = error, .status = STATUS_OK};
 
+	em.possessive = pattern_find_possessive(pattern, arena);
 	strbuf_init(&em.buf, arena, 0);
 	emit(&em, pattern->root);
 	if (em.status != STATUS_OK)
