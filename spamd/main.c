@@ -88,6 +88,25 @@ load_user_database(const struct server *server)
 		(void)getgrouplist(pw->pw_name, pw->pw_gid, groups, &count);
 }
 
+static bool
+learns(const struct server *server)
+{
+	const struct core_settings *core = conf_core(server->filter->conf);
+
+	return conf_plugins(server->filter->conf)->loaded[PLUGIN_ID_bayes] != NULL &&
+	       core->use_bayes && core->use_learner;
+}
+
+/* Is what was learned somewhere else than in files? */
+static bool
+asks_store(const struct server *server)
+{
+	const struct store_backend *backend =
+		store_backend_find(conf_core(server->filter->conf)->bayes_store_module);
+
+	return learns(server) && backend != NULL && backend->is_remote;
+}
+
 /*
  * Where workers learn; NULL: they do not.  "": it depends on whose mail comes.
  */
@@ -98,8 +117,7 @@ find_store_directory(struct server *server)
 	struct slice path = core->bayes_path, directory;
 	const char *text;
 
-	if (conf_plugins(server->filter->conf)->loaded[PLUGIN_ID_bayes] == NULL ||
-	    !core->use_bayes || !core->use_learner)
+	if (!learns(server) || asks_store(server))
 		return NULL;
 	if (path.len == 0 || path.data[0] != '/' ||
 	    slice_find(path, SLICE("__userstate__"), 0) != SLICE_NPOS)
@@ -258,7 +276,8 @@ run_worker(void *data, struct worker_slot *slot)
 	const struct sandbox_needs needs = {
 		.local_sockets = server->options.user_config || server->options.auth_ident ||
 	                         server->logger.kind == LOGGER_SYSLOG,
-		.network = !server->filter->env.local_tests_only || server->options.auth_ident,
+		.network = !server->filter->env.local_tests_only || server->options.auth_ident ||
+	                   asks_store(server),
 		.compiles = conf_core(server->filter->conf)->allow_user_rules,
 		.creates_files = server->options.create_prefs,
 		.store_directory = find_store_directory(server),

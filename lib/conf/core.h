@@ -83,6 +83,8 @@ struct core_settings {
 	struct conf_words bayes_ignore_header;
 	struct conf_words bayes_token_sources; /* words in order */
 	struct slice bayes_path, bayes_file_mode, bayes_store_module, bayes_sql_dsn;
+	struct slice bayes_redis_read_servers, bayes_redis_write_server, bayes_redis_database;
+	struct slice bayes_redis_password, bayes_redis_prefix;
 	struct slice bayes_sql_username, bayes_sql_password, bayes_sql_override_username;
 	/* preferences */
 	struct slice user_scores_dsn, user_scores_sql_username, user_scores_sql_password;

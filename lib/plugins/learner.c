@@ -103,6 +103,13 @@ learner_warn(struct learner *learner, const struct error *error)
 {
 	int64_t now_ms = clock_monotonic_ms();
 
+	/* A server that went away is as one that was not there. */
+	if (learner->store != NULL && learner->store->backend->is_remote &&
+	    !store_is_current(learner->store)) {
+		learner->failed_ms = now_ms;
+		learner->failed = STATUS_IO;
+		learner->failure = *error;
+	}
 	if (learner->said_ms != 0 && now_ms - learner->said_ms < SAY_AGAIN_MS &&
 	    strcmp(learner->said.text, error->text) == 0)
 		return;
@@ -191,8 +198,13 @@ learner_config(struct arena *arena, const struct core_settings *core,
 		.dsn = core->bayes_sql_dsn,
 		.sql_user = core->bayes_sql_username,
 		.sql_password = core->bayes_sql_password,
-		.token_ttl_s = core->bayes_token_ttl,
-		.seen_ttl_s = core->bayes_seen_ttl,
+		.token_ttl_s = core->bayes_auto_expire ? core->bayes_token_ttl : 0,
+		.seen_ttl_s = core->bayes_auto_expire ? core->bayes_seen_ttl : 0,
+		.redis = {.read_servers = core->bayes_redis_read_servers,
+	                  .write_server = core->bayes_redis_write_server,
+	                  .database = core->bayes_redis_database,
+	                  .password = core->bayes_redis_password,
+	                  .prefix = core->bayes_redis_prefix},
 		.log = log,
 	};
 	return STATUS_OK;
@@ -203,9 +215,17 @@ learner_config(struct arena *arena, const struct core_settings *core,
 static bool
 is_same(const struct store_config *a, const struct store_config *b)
 {
-	return a->path != NULL && b->path != NULL && strcmp(a->path, b->path) == 0 &&
-	       slice_eq(a->module, b->module) && slice_eq(a->user, b->user) &&
-	       slice_eq(a->dsn, b->dsn);
+	const struct store_backend *backend = store_backend_find(a->module);
+	bool is_common = backend != NULL && backend->is_common;
+
+	return a->path != NULL && b->path != NULL &&
+	       (is_common || (strcmp(a->path, b->path) == 0 && slice_eq(a->user, b->user))) &&
+	       slice_eq(a->module, b->module) && slice_eq(a->dsn, b->dsn) &&
+	       a->token_ttl_s == b->token_ttl_s && a->seen_ttl_s == b->seen_ttl_s &&
+	       slice_eq(a->redis.read_servers, b->redis.read_servers) &&
+	       slice_eq(a->redis.write_server, b->redis.write_server) &&
+	       slice_eq(a->redis.database, b->redis.database) &&
+	       slice_eq(a->redis.prefix, b->redis.prefix);
 }
 
 /* A copy that lives as long as the learner keeps it. */
@@ -221,6 +241,11 @@ keep_config(struct learner *l, const struct store_config *config)
 	l->config.dsn = arena_dup(l->arena, config->dsn);
 	l->config.sql_user = arena_dup(l->arena, config->sql_user);
 	l->config.sql_password = arena_dup(l->arena, config->sql_password);
+	l->config.redis.read_servers = arena_dup(l->arena, config->redis.read_servers);
+	l->config.redis.write_server = arena_dup(l->arena, config->redis.write_server);
+	l->config.redis.database = arena_dup(l->arena, config->redis.database);
+	l->config.redis.password = arena_dup(l->arena, config->redis.password);
+	l->config.redis.prefix = arena_dup(l->arena, config->redis.prefix);
 	return path.data != NULL;
 }
 
@@ -235,6 +260,10 @@ open_store(struct learner *l, bool create, struct error *error)
 		return l->failed;
 	}
 	status = store_open(&l->config, create, &l->store, error);
+	if (status == STATUS_OK && l->failed_ms != 0)
+		log_info(l->log, "bayes", "the store is there again");
+	if (status == STATUS_OK)
+		l->failed_ms = 0;
 	if (status != STATUS_OK && status != STATUS_NONE) {
 		l->failed_ms = clock_monotonic_ms();
 		l->failed = status;
@@ -265,7 +294,7 @@ learner_store(struct learner *l, const struct core_settings *core, const struct 
 	if (status != STATUS_OK)
 		return status;
 	if (l->store != NULL && !store_is_current(l->store))
-		learner_close(l);
+		store_close(&l->store);
 	if (l->store == NULL)
 		status = open_store(l, create, error);
 	*store_r = l->store;

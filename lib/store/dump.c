@@ -188,14 +188,16 @@ take_token(struct restorer *r, const struct store_token *token, struct error *er
 {
 	struct store_variables *v = &r->variables;
 	int64_t atime = token->counts.atime;
-	struct store_counts old;
+	struct store_counts old = {0};
 	enum status status;
 
 	if (token->counts.spam == 0 && token->counts.ham == 0) {
 		r->result.skipped++;
 		return STATUS_OK;
 	}
-	status = store_lookup(r->store, &token->key, 1, &old, error);
+	status = r->store->backend->counts_itself
+	                 ? STATUS_OK
+	                 : store_lookup(r->store, &token->key, 1, &old, error);
 	if (status == STATUS_OK)
 		status = store_put(r->store, token, error);
 	if (old.spam == 0 && old.ham == 0)

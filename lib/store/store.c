@@ -3,7 +3,7 @@
  */
 #include "store/store.h"
 
-static const struct store_backend *const backends[] = {&store_lmdb};
+static const struct store_backend *const backends[] = {&store_lmdb, &store_redis};
 
 const struct store_backend *
 store_backend_find(struct slice module)

@@ -52,7 +52,11 @@ struct store_config {
 	unsigned file_mode;  /* bayes_file_mode: of files; of directories with the x bits in it */
 	struct slice user;   /* whose data, where one server holds many users' */
 	struct slice dsn, sql_user, sql_password; /* bayes_sql_* */
-	double token_ttl_s, seen_ttl_s;           /* bayes_token_ttl, bayes_seen_ttl */
+	double token_ttl_s,
+		seen_ttl_s; /* bayes_token_ttl, bayes_seen_ttl; 0: bayes_auto_expire is off */
+	struct {
+		struct slice read_servers, write_server, database, password, prefix;
+	} redis; /* bayes_redis_* */
 	const struct log *log;
 };
 
@@ -99,6 +103,8 @@ struct store_backend {
 	enum status (*empty)(struct store *store, struct error *error);
 	/* Without opening it: also what is damaged goes. */
 	enum status (*remove)(const struct store_config *config, struct error *error);
+	bool is_common;     /* one for all users: neither path nor user matters */
+	bool is_remote;     /* needs the network, or a Unix socket */
 	bool counts_itself; /* tokens, atimes: `variables` finds them */
 	bool expires_itself;
 };
@@ -166,5 +172,6 @@ enum status store_each_seen(struct store *store, store_seen_fn fn, void *data,
 const struct store_backend *store_backend_find(struct slice module);
 
 extern const struct store_backend store_lmdb;
+extern const struct store_backend store_redis;
 
 #endif
