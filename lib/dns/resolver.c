@@ -4,15 +4,12 @@
 #include "dns/resolver.h"
 
 #include <ares.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/time.h>
-#include <unistd.h>
 
+#include "dns/random.h"
+#include "dns/sockets.h"
 #include "dns/wire.h"
 #include "util/clock.h"
 #include "util/hashmap.h"
@@ -24,10 +21,8 @@ enum {
 	PROBE_MS = 30000,   /* and try one question so often */
 	LIES_MAX = 8,       /* answers in wrong letters to one question, before we give it up */
 	BUCKETS = 4096,
-	EVENTS = 64,
-	RECEIVE_BYTES = 1024 * 1024,
 	UDP_BYTES_MAX = 4096, /* c-ares takes no more */
-	PORT_TRIES = 50
+	FULL_MS = 5           /* the network took no more: until it is tried again */
 };
 
 /* On the wire. */
@@ -44,40 +39,18 @@ struct resolver_question {
 
 struct resolver {
 	ares_channel channel;
-	int epoll;
+	struct dns_sockets *sockets;
 	struct resolver_options options;
 	struct resolver_question *buckets[BUCKETS];
 	unsigned char ids[65536 / 8]; /* in flight */
-	unsigned char random[256];
-	size_t random_left;
+	struct dns_random random;
 	struct resolver_counts counts;
 	unsigned silent;  /* questions given up since the last answer */
 	int64_t probe_ms; /* dark: when the next question may leave */
 	bool is_dark;
 };
 
-/* ---- randomness ---- */
-
-static void
-take_random(struct resolver *r, void *out, size_t size)
-{
-	unsigned char *to = out;
-
-	while (size > 0) {
-		size_t n;
-
-		if (r->random_left == 0) {
-			if (getrandom(r->random, sizeof(r->random), 0) != sizeof(r->random))
-				abort(); /* guessable ids would be worse */
-			r->random_left = sizeof(r->random);
-		}
-		n = size < r->random_left ? size : r->random_left;
-		memcpy(to, r->random + sizeof(r->random) - r->random_left, n);
-		r->random_left -= n;
-		to += n;
-		size -= n;
-	}
-}
+/* ---- ids ---- */
 
 /* One that no question in flight has, 65536: none is left. */
 static unsigned
@@ -85,7 +58,7 @@ take_id(struct resolver *r)
 {
 	uint16_t start;
 
-	take_random(r, &start, sizeof(start));
+	dns_random_take(&r->random, &start, sizeof(start));
 	for (unsigned i = 0; i < 65536; i++) {
 		unsigned id = (start + i) & 0xffff;
 
@@ -103,67 +76,6 @@ give_id(struct resolver *r, const struct dns_question *wire)
 	unsigned id = (unsigned)wire->bytes[0] << 8 | wire->bytes[1];
 
 	r->ids[id / 8] &= (unsigned char)~(1U << (id % 8));
-}
-
-/* ---- sockets ---- */
-
-static void
-on_socket(void *data, ares_socket_t fd, int readable, int writable)
-{
-	struct resolver *r = data;
-	struct epoll_event event = {.events = (readable ? (uint32_t)EPOLLIN : 0) |
-	                                      (writable ? (uint32_t)EPOLLOUT : 0),
-	                            .data = {.fd = fd}};
-
-	if (!readable && !writable)
-		(void)epoll_ctl(r->epoll, EPOLL_CTL_DEL, fd, &event);
-	else if (epoll_ctl(r->epoll, EPOLL_CTL_MOD, fd, &event) != 0 && errno == ENOENT)
-		(void)epoll_ctl(r->epoll, EPOLL_CTL_ADD, fd, &event);
-}
-
-static unsigned
-pick_port(struct resolver *r)
-{
-	const unsigned char *ports = r->options.ports;
-	uint16_t start;
-
-	take_random(r, &start, sizeof(start));
-	for (unsigned i = 0; i < 65536; i++) {
-		unsigned port = (start + i) & 0xffff;
-
-		if (ports[port / 8] >> (port % 8) & 1)
-			return port;
-	}
-	return 0;
-}
-
-static int
-bind_port(int fd, int family, unsigned port)
-{
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-
-	return family == AF_INET6 ? bind(fd, (const struct sockaddr *)&v6, sizeof(v6))
-	                          : bind(fd, (const struct sockaddr *)&v4, sizeof(v4));
-}
-
-/* A local port among those that configuration permits; the host's choice when all are taken. */
-static int
-on_new_socket(ares_socket_t fd, int type, void *data)
-{
-	struct resolver *r = data;
-	int family = 0;
-	socklen_t size = sizeof(family);
-
-	if (r->options.ports == NULL || type != SOCK_DGRAM ||
-	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0)
-		return ARES_SUCCESS;
-	for (int i = 0; i < PORT_TRIES; i++)
-		if (bind_port(fd, family, pick_port(r)) == 0)
-			return ARES_SUCCESS;
-	log_info(r->options.log, "dns", "no configured local port could be used: %s",
-	         strerror(errno));
-	return ARES_SUCCESS;
 }
 
 /* ---- servers that are gone ---- */
@@ -310,7 +222,7 @@ write_question(struct resolver_question *q)
 	if (options.id > 0xffff)
 		return false;
 	if (r->options.mixes_case) {
-		take_random(r, case_bits, sizeof(case_bits));
+		dns_random_take(&r->random, case_bits, sizeof(case_bits));
 		options.case_bits = case_bits;
 	}
 	if (dns_question_write(q->name, q->type, &options, &q->wire) == STATUS_OK)
@@ -400,15 +312,19 @@ resolver_forget(struct resolver_query *query)
 int
 resolver_fd(const struct resolver *resolver)
 {
-	return resolver->epoll;
+	return dns_sockets_fd(resolver->sockets);
 }
 
 int
-resolver_wait_ms(const struct resolver *resolver, int most_ms)
+resolver_wait_ms(struct resolver *resolver, int most_ms)
 {
-	struct timeval most = {most_ms / 1000, most_ms % 1000 * 1000}, buf, *left;
+	struct timeval most, buf, *left;
 	long long ms;
 
+	dns_sockets_flush(resolver->sockets);
+	if (dns_sockets_are_full(resolver->sockets) && most_ms > FULL_MS)
+		most_ms = FULL_MS;
+	most = (struct timeval){most_ms / 1000, most_ms % 1000 * 1000};
 	left = ares_timeout(resolver->channel, &most, &buf);
 	ms = (long long)left->tv_sec * 1000 + (left->tv_usec + 999) / 1000;
 	return ms < most_ms ? (int)ms : most_ms;
@@ -417,17 +333,10 @@ resolver_wait_ms(const struct resolver *resolver, int most_ms)
 void
 resolver_step(struct resolver *r)
 {
-	struct epoll_event events[EVENTS];
-	int n = epoll_wait(r->epoll, events, EVENTS, 0);
-
-	for (int i = 0; i < n; i++) {
-		int fd = events[i].data.fd;
-
-		ares_process_fd(r->channel,
-		                events[i].events & ~(uint32_t)EPOLLOUT ? fd : ARES_SOCKET_BAD,
-		                events[i].events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
-	}
-	ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	dns_sockets_flush(r->sockets);
+	dns_sockets_process(r->sockets);
+	ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* times that are over */
+	dns_sockets_flush(r->sockets);
 }
 
 /* ---- making one ---- */
@@ -488,12 +397,10 @@ open_channel(struct resolver *r, struct error *error)
 		.timeout = TRY_MS,
 		.tries = TRIES,
 		.ednspsz = (int)r->options.edns_bytes,
-		.socket_receive_buffer_size = RECEIVE_BYTES,
-		.sock_state_cb = on_socket,
-		.sock_state_cb_data = r,
+		.sock_state_cb = dns_sockets_state,
+		.sock_state_cb_data = r->sockets,
 	};
-	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
-	           ARES_OPT_SOCK_RCVBUF;
+	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
 	int rc;
 
 	mask |= r->options.rotates ? ARES_OPT_ROTATE : ARES_OPT_NOROTATE;
@@ -507,7 +414,7 @@ open_channel(struct resolver *r, struct error *error)
 		r->channel = NULL;
 		return error_set(error, STATUS_IO, "%s", ares_strerror(rc));
 	}
-	ares_set_socket_configure_callback(r->channel, on_new_socket, r);
+	dns_sockets_serve(r->sockets, r->channel);
 	return set_servers(r, error);
 }
 
@@ -515,6 +422,7 @@ struct resolver *
 resolver_create(const struct resolver_options *options, struct error *error)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
+	struct dns_sockets_options sockets;
 
 	if (r == NULL) {
 		(void)error_set(error, STATUS_LIMIT, "no memory for the resolver");
@@ -523,10 +431,9 @@ resolver_create(const struct resolver_options *options, struct error *error)
 	r->options = *options;
 	if (r->options.edns_bytes > UDP_BYTES_MAX)
 		r->options.edns_bytes = UDP_BYTES_MAX;
-	r->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (r->epoll < 0)
-		(void)error_set(error, STATUS_IO, "epoll: %s", strerror(errno));
-	if (r->epoll < 0 || open_channel(r, error) != STATUS_OK)
+	sockets = (struct dns_sockets_options){options->ports, &r->random, options->log};
+	r->sockets = dns_sockets_create(&sockets, error);
+	if (r->sockets == NULL || open_channel(r, error) != STATUS_OK)
 		resolver_destroy(&r);
 	return r;
 }
@@ -541,8 +448,7 @@ resolver_destroy(struct resolver **resolver)
 		return;
 	if (r->channel != NULL)
 		ares_destroy(r->channel); /* ends all questions */
-	if (r->epoll >= 0)
-		close(r->epoll);
+	dns_sockets_destroy(&r->sockets);
 	free(r);
 }
 

@@ -9,8 +9,9 @@
  * An answer counts when it comes from the server asked and repeats id, name (letter for letter with
  * dns0x20), type and class of the question; others are dropped, and the wait goes on.
  *
- * The caller's loop waits until resolver_fd() is readable or resolver_wait_ms() is over, then calls
- * resolver_step().  Nothing blocks.
+ * Questions leave together, in resolver_step() and resolver_wait_ms(). The caller's loop waits
+ * until resolver_fd() is readable or resolver_wait_ms() is over, then calls resolver_step().
+ * Nothing blocks.
  */
 #ifndef WINNOW_DNS_RESOLVER_H
 #define WINNOW_DNS_RESOLVER_H
@@ -62,8 +63,11 @@ void resolver_forget(struct resolver_query *query);
 
 /* Readable when there is something to do. */
 int resolver_fd(const struct resolver *resolver);
-/* ms until resolver_step() is due by time alone; most_ms when later or never. */
-int resolver_wait_ms(const struct resolver *resolver, int most_ms);
+/*
+ * What was asked leaves now, if no resolver_step() has sent it yet.  ms until resolver_step() is
+ * due by time alone; most_ms when later or never.
+ */
+int resolver_wait_ms(struct resolver *resolver, int most_ms);
 void resolver_step(struct resolver *resolver);
 
 /* There is at least one server. */

@@ -154,6 +154,14 @@ def failover():
     assert seconds < 5
 
 
+@tests.case("200 questions at once: the second server answers them when nobody listens at the first")
+def refused():
+    names = ["r%d.test/A" % i for i in range(200)]
+    found, _, seconds = dnsask(names, "-s", world.server, server="127.0.0.1:%d" % free_port())
+    expect(found, {name: HIT % name[:-2] for name in names})
+    assert seconds < 20, seconds
+
+
 # ---- messages ----
 
 def rules(name, text):
