@@ -259,6 +259,24 @@ run_metas(struct check *check, size_t from, size_t to)
 	}
 }
 
+/* Metas over gates, which are decided by now. */
+static void
+run_gate_metas(struct check *check, int priority)
+{
+	const struct gates *gates = check->gates;
+
+	if (gates->metas.count == 0 || check->scan.time_limit_exceeded || check->shortcircuited)
+		return;
+	for (size_t i = 0; i < gates->metas.count; i++) {
+		unsigned index = gates->metas.items[i].index;
+		const uint64_t *never = check->plan->meta_never[check->scan.score_set >> 1];
+
+		if (gates->metas.items[i].turn <= priority &&
+		    !(never[index / 64] >> (index % 64) & 1))
+			evaluate_meta(check, index);
+	}
+}
+
 /* ---- regex rules ---- */
 
 static const char *
@@ -774,6 +792,9 @@ run_templates(struct check *check, const struct plan_rules *list)
 static void
 take_result(struct check *check, const struct rule *rule, int value)
 {
+	if (value == EVAL_PENDING && check->gates->is_gate != NULL &&
+	    check->gates->is_gate[rule->number])
+		(void)vec_push(check->scan.arena, &check->at_gate, rule);
 	if (value == 0 || value == EVAL_PENDING)
 		return;
 	scan_hit(&check->scan, rule, area_of(rule->kind), value);
@@ -981,6 +1002,7 @@ run_step(struct check *check, const struct plan_priority *p, enum priority_step 
 		run_templates(check, &p->templates);
 		run_extra(check, p->priority);
 		run_metas(check, p->meta_begin, p->meta_end);
+		run_gate_metas(check, p->priority);
 		break;
 	case STEP_COUNT:
 		break;
@@ -1008,6 +1030,36 @@ launch(struct check *check)
 		if (plugin->launch != NULL)
 			plugin->launch(scan);
 	}
+}
+
+/* true: an answer is awaited without which the scan does not go on; scan->wait says how long. */
+static bool
+is_at_gate(struct check *check)
+{
+	struct scan *scan = &check->scan;
+
+	while (check->at_gate.count > 0) {
+		const struct rule *rule = check->at_gate.items[check->at_gate.count - 1];
+		const struct plugin *plugin = NULL;
+		int64_t until_ms = scan_lookups_deadline(scan);
+
+		if (plugins_find_eval(scan->plugins, rule->eval.function, &plugin) == NULL ||
+		    !plugin->is_pending(scan, rule)) {
+			check->at_gate.count--;
+			continue;
+		}
+		if (until_ms == INT64_MIN || clock_monotonic_ms() > until_ms ||
+		    scan_is_over(scan)) {
+			check->at_gate.count = 0;
+			break;
+		}
+		scan->wait = (struct scan_wait){
+			.fd = -1,
+			.until_ms = until_ms < scan->deadline_ms ? until_ms + 1 : scan->deadline_ms,
+			.for_answers = true};
+		return true;
+	}
+	return false;
 }
 
 static void
@@ -1078,7 +1130,10 @@ harvest(struct check *check)
 	const struct plugin_set *set = scan->plugins;
 	int64_t deadline = scan_lookups_deadline(scan);
 	struct scan_wait wait = {.fd = -1, .until_ms = scan->deadline_ms};
-	bool done = harvest_outside(check, &wait);
+	bool done;
+
+	check->shortcircuited |= is_finished_by_plugin(check); /* by an answer */
+	done = harvest_outside(check, &wait);
 
 	if (deadline != INT64_MIN && !check->shortcircuited && !scan_is_over(scan) &&
 	    clock_monotonic_ms() <= deadline) {
@@ -1099,6 +1154,7 @@ harvest(struct check *check)
 		if (plugin->harvested != NULL)
 			plugin->harvested(scan);
 	}
+	check->shortcircuited |= is_finished_by_plugin(check);
 	check->state = CHECK_STATE_FINISH;
 	return true;
 }
@@ -1161,6 +1217,8 @@ check_run(struct check *check)
 			check->state = CHECK_STATE_PRIORITY;
 		break;
 	case CHECK_STATE_PRIORITY:
+		if (!check->is_in_step && is_at_gate(check))
+			return CHECK_WAIT;
 		run_priority(check);
 		break;
 	case CHECK_STATE_HARVEST:
@@ -1336,6 +1394,25 @@ init_scan(struct check *check, struct arena *arena, struct match_scratch *match)
 	return true;
 }
 
+/* Preferences may name other rules that end the scan. */
+static bool
+set_gates(struct check *check, struct arena *arena)
+{
+	struct gates *gates;
+
+	check->gates = &check->filter->gates;
+	if (check->prefs == NULL ||
+	    plugin_settings(check->scan.conf, &plugin_shortcircuit) ==
+	            plugin_settings(check->filter->conf, &plugin_shortcircuit))
+		return true;
+	gates = arena_new(arena, struct gates);
+	if (gates == NULL)
+		return false;
+	gates_build(gates, arena, check->scan.conf, check->plan);
+	check->gates = gates;
+	return true;
+}
+
 struct check *
 check_create(const struct filter *filter, struct arena *arena, struct match_scratch *match,
              struct slice input, const struct check_options *options)
@@ -1353,7 +1430,7 @@ check_create(const struct filter *filter, struct arena *arena, struct match_scra
 	if (options != NULL)
 		check->scan.learner_user = options->learner_user;
 	check->scan.conf = check->prefs != NULL ? check->prefs->conf : filter->conf;
-	if (!init_scan(check, arena, match))
+	if (!set_gates(check, arena) || !init_scan(check, arena, match))
 		return NULL;
 	check->scan.resolver = options == NULL ? NULL : options->resolver;
 	check->probe = options == NULL ? NULL : options->probe;

@@ -19,6 +19,7 @@
 #ifndef WINNOW_CHECK_CHECK_H
 #define WINNOW_CHECK_CHECK_H
 
+#include "check/gates.h"
 #include "check/prefs.h"
 #include "plugins/autolearnthreshold.h"
 #include "plugins/bayes.h"
@@ -58,6 +59,8 @@ struct check {
 	unsigned step;        /* of the priority */
 	bool is_in_step;      /* it goes on in the next call */
 	struct check_pass pass;
+	const struct gates *gates;
+	VEC(const struct rule *) at_gate; /* gates that have no answer yet */
 	bool shortcircuited;
 	struct match_run **runs;         /* by group, made on first use */
 	const struct slice **run_items;  /* by group: what runs looked at */

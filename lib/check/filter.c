@@ -154,6 +154,8 @@ finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 	find_unknown_evals(filter, reader);
 	filter->plan = plan_build(filter->arena, filter->conf, &filter->env, filter->cache, flags,
 	                          filter->log, error);
+	if (filter->plan != NULL)
+		gates_build(&filter->gates, filter->arena, filter->conf, filter->plan);
 	filter->errors = reader->errors;
 	return filter->plan == NULL ? STATUS_LIMIT : STATUS_OK;
 }

@@ -8,6 +8,7 @@
 #ifndef WINNOW_CHECK_FILTER_H
 #define WINNOW_CHECK_FILTER_H
 
+#include "check/gates.h"
 #include "plugins/scan.h"
 
 struct plan;
@@ -40,6 +41,7 @@ struct filter {
 	struct scan_env env;
 	struct cache *cache;
 	struct plan *plan;
+	struct gates gates;
 	const struct log *log;
 	unsigned errors;            /* bad lines and rules: what --lint counts */
 	struct slice rules_version; /* _RULESVERSION_ */

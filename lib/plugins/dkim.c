@@ -954,6 +954,26 @@ check_dkim_signall(struct scan *scan, const struct eval_call *call)
 	return when_practices_known(scan, call, decide_signall);
 }
 
+static bool
+has_waiter(const struct waiter *waiters, size_t count, const struct rule *rule)
+{
+	for (size_t i = 0; i < count; i++)
+		if (waiters[i].call.rule->number == rule->number)
+			return true;
+	return false;
+}
+
+static bool
+is_pending(const struct scan *scan, const struct rule *rule)
+{
+	const struct dkim_state *s = scan->plugin_state[PLUGIN_ID_dkim];
+
+	return s != NULL &&
+	       ((!s->is_ready && has_waiter(s->waiters.items, s->waiters.count, rule)) ||
+	        (!s->practices_ready &&
+	         has_waiter(s->practice_waiters.items, s->practice_waiters.count, rule)));
+}
+
 /* ---- welcome lists ---- */
 
 struct gathering {
@@ -1217,6 +1237,7 @@ const struct plugin plugin_dkim = {
 	.tags = tags,
 	.state_size = sizeof(struct dkim_state),
 	.needs_network = true,
+	.is_pending = is_pending,
 	.finish_end = finish_end,
 	.launch = launch,
 };

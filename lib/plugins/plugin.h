@@ -96,6 +96,11 @@ struct plugin {
 	 * only when scan_dns_available().  What was asked before (parsed hook) left just before.
 	 */
 	void (*launch)(struct scan *scan);
+	/*
+	 * An eval of it said EVAL_PENDING for this rule: is that still so?  For plugins whose evals
+	 * wait for the answer in the reference, so that its next rule knows it; NULL: it has none.
+	 */
+	bool (*is_pending)(const struct scan *scan, const struct rule *rule);
 	/* All answers are in or given up; before cleanup.  Only when launch was called. */
 	void (*harvested)(struct scan *scan);
 	/* Last chance to hit, before the last metas. */

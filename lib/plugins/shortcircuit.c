@@ -1,6 +1,8 @@
 /*
  * shortcircuit.c - Mail::SpamAssassin::Plugin::Shortcircuit: some hits end the scan
  */
+#include "plugins/shortcircuit.h"
+
 #include "plugins/args.h"
 
 struct shortcircuit_settings {
@@ -176,6 +178,24 @@ tag(struct scan *scan, struct slice name, struct slice args, struct slice *value
 	else
 		return false;
 	return true;
+}
+
+bool
+shortcircuit_is_used(const struct conf *conf)
+{
+	const struct shortcircuit_settings *settings = plugin_settings(conf, &plugin_shortcircuit);
+
+	return settings != NULL &&
+	       (settings->rules.map.count > 0 || settings->has_min_ham || settings->has_max_spam);
+}
+
+bool
+shortcircuit_has(const struct conf *conf, const struct rule *rule)
+{
+	const struct shortcircuit_settings *settings = plugin_settings(conf, &plugin_shortcircuit);
+
+	return settings != NULL && (settings->has_min_ham || settings->has_max_spam ||
+	                            conf_table_get(&settings->rules, rule->name).data != NULL);
 }
 
 static int

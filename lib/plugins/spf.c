@@ -721,6 +721,19 @@ def_welcomelist_from(struct scan *scan, const struct eval_call *call)
 	                   &scan->core->def_welcomelist_auth);
 }
 
+static bool
+is_pending(const struct scan *scan, const struct rule *rule)
+{
+	const struct spf_state *state = scan->plugin_state[PLUGIN_ID_spf];
+
+	for (unsigned i = 0; state != NULL && i < SPF_IDENTITIES; i++)
+		for (const struct waiting_rule *w = state->checks[i].waiting; w != NULL;
+		     w = w->next)
+			if (w->rule->number == rule->number)
+				return true;
+	return false;
+}
+
 /* clang-format off */
 static const struct plugin_eval evals[] = {
 	{ "check_for_def_spf_welcomelist_from", EVAL_HEADER, def_welcomelist_from, NULL },
@@ -769,4 +782,5 @@ const struct plugin plugin_spf = {
 	.tags = tags,
 	.state_size = sizeof(struct spf_state),
 	.needs_network = true,
+	.is_pending = is_pending,
 };
