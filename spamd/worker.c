@@ -288,9 +288,9 @@ serve_ready(struct worker *w, int64_t now_ms)
 static void
 scan_some(struct worker *w)
 {
-	int64_t until = clock_monotonic_us() + 5000;
+	int64_t until = clock_coarse_ms() + 5; /* a step is short: the coarse clock will do */
 
-	while (w->scanning > 0 && clock_monotonic_us() < until) {
+	while (w->scanning > 0 && clock_coarse_ms() < until) {
 		struct session *s = w->sessions[w->next_scan++ % w->session_count];
 
 		if (s->state != SESSION_SCAN || s->waiting)

@@ -22,18 +22,24 @@ fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Up to eight bytes, zeros behind them. */
+/* Up to eight bytes (n > 0), zeros behind them; loads that overlap agree where they do. */
 static uint64_t
 load(const unsigned char *data, size_t n)
 {
-	uint64_t w = 0;
+	uint64_t w;
 
 	if (n >= 8) {
 		memcpy(&w, data, 8);
-		return w;
+	} else if (n >= 4) {
+		uint32_t low, high;
+
+		memcpy(&low, data, 4);
+		memcpy(&high, data + n - 4, 4);
+		w = low | (uint64_t)high << (8 * (n - 4));
+	} else {
+		w = data[0] | (uint64_t)data[n / 2] << (8 * (n / 2)) |
+		    (uint64_t)data[n - 1] << (8 * (n - 1));
 	}
-	for (size_t i = 0; i < n; i++)
-		w |= (uint64_t)data[i] << (8 * i);
 	return w;
 }
 
