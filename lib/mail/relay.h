@@ -36,7 +36,7 @@ struct relay_list {
 };
 
 /*
- * received: values of the Received fields, newest first; originating: values (first instance) of
+ * received: values of the Received fields, newest first; originating: values (last instance) of
  * originating_ip_headers that the message has, in configuration order.
  */
 enum status relay_list_build(struct arena *arena, const struct relay_config *config,

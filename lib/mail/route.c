@@ -83,8 +83,8 @@ route_find(struct message *message, const struct route_config *config,
 
 	collect_received(message, &received);
 	for (size_t i = 0; i < config->originating_ip_header_count; i++) {
-		struct slice value = header_list_first(&message->root->headers,
-		                                       config->originating_ip_headers[i]);
+		struct slice value = header_list_last(&message->root->headers,
+		                                      config->originating_ip_headers[i]);
 
 		if (value.data != NULL)
 			(void)vec_push(message->arena, &originating, value);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""AutoLearnThreshold, Shortcircuit, AuthRes, FromNameSpoof, Phishing, PhishTag against the reference."""
+"""AutoLearnThreshold, Shortcircuit, AuthRes, FromNameSpoof, Phishing, PhishTag, originating_ip_headers against the reference."""
 import os, tempfile
 from compare import *
 
@@ -189,7 +189,19 @@ if has_module('DB_File'):
                 access['%d %d %s' % (i, j, addr)] = ('Received: from foo %s by mx.example.com with ESMTP id 1; Mon, 1 Jan 2024 10:00:00 +0000\n' % relay).encode() \
                     + mail('x', sender='<%s>' % addr)
 
+ORIGINS = ['198.51.100.7', '[198.51.100.7]', '2001:db8::7', '[2001:db8::7]', 'IPv6:2001:db8::7', 'nonsense', '198.51.100.7, 198.51.100.8',
+           '10.1.2.3', '::ffff:198.51.100.7', '999.1.1.1', '198.51.100.7 (may be forged)', '', '127.0.0.1', 'fe80::1%eth0']
+origins = {}
+for name in ('X-Originating-IP', 'X-Yahoo-Post-IP', 'X-Own'):
+    for i, value in enumerate(ORIGINS):
+        for again in (0, 1):
+            origins['%s %d %d' % (name, i, again)] = mail('x', head='%s: %s\n' % (name, value) + ('%s: 192.0.2.77\n' % name.lower() if again else ''))
+RELAYS = ('RELAYSTRUSTED', 'RELAYSUNTRUSTED', 'RELAYSINTERNAL', 'RELAYSEXTERNAL')
+
 main([
+    Case('originating_ip_headers', ['HeaderEval'], 'header S Subject =~ /test/\noriginating_ip_headers X-Own\noriginating_ip_headers X-Originating-IP X-Yahoo-Post-IP\n', origins, RELAYS),
+    Case('originating_ip_headers cleared', ['HeaderEval'], 'header S Subject =~ /test/\noriginating_ip_headers X-Originating-IP\nclear_originating_ip_headers\noriginating_ip_headers X-Own\n',
+         origins, RELAYS),
     Case('AccessDB', ['AccessDB'], ''.join('header A_%d eval:check_access_database("%s/%s")\n' % (i, feeds, f)
                                          for i, f in enumerate(['access.db', 'btree.db', 'none.db', 'access.txt'])), access),
     Case('AutoLearnThreshold', ['AutoLearnThreshold'], AUTOLEARN, autolearn, ('AUTOLEARN', 'AUTOLEARNSCORE')),
