@@ -147,24 +147,36 @@ send_syslog(struct logger *logger, enum log_level level, const char *area, struc
 }
 
 static void
+write_stderr(const struct logger *logger, enum log_level level, const char *area, struct slice text)
+{
+	struct logger standard = *logger;
+
+	standard.kind = LOGGER_STDERR;
+	standard.fd = STDERR_FILENO;
+	standard.may_block = logger->stderr_may_block;
+	if (!logger->is_detached)
+		write_fd(&standard, level, area, text);
+}
+
+static void
 write_log(void *data, enum log_level level, const char *area, struct slice text)
 {
 	struct logger *logger = data;
-	struct logger standard;
 
 	switch (logger->kind) {
 	case LOGGER_NULL:
 		break;
 	case LOGGER_SYSLOG:
-		if (send_syslog(logger, level, area, text) || logger->is_detached)
-			break;
-		standard = *logger;
-		standard.kind = LOGGER_STDERR;
-		standard.fd = STDERR_FILENO;
-		write_fd(&standard, level, area, text);
+		if (!send_syslog(logger, level, area, text) || logger->log.areas != NULL)
+			write_stderr(logger, level, area, text);
+		break;
+	case LOGGER_FILE:
+		/* Who debugs in the foreground looks at both, as in the reference. */
+		if (logger->log.areas != NULL)
+			write_stderr(logger, level, area, text);
+		write_fd(logger, level, area, text);
 		break;
 	case LOGGER_STDERR:
-	case LOGGER_FILE:
 		if (logger->fd >= 0)
 			write_fd(logger, level, area, text);
 		break;
@@ -237,6 +249,7 @@ logger_open(struct logger *logger, const struct spamd_options *o)
 		.kind = LOGGER_STDERR,
 		.fd = STDERR_FILENO,
 		.may_block = could_block(STDERR_FILENO),
+		.stderr_may_block = could_block(STDERR_FILENO),
 		.timestamp_fmt =
 			o->timestamp_fmt != NULL && strcasecmp(o->timestamp_fmt, "default") == 0
 				? NULL

@@ -18,8 +18,9 @@ enum logger_kind { LOGGER_STDERR, LOGGER_NULL, LOGGER_FILE, LOGGER_SYSLOG };
 
 struct logger {
 	enum logger_kind kind;
-	int fd;           /* of the file or the syslog socket; -1: not open */
-	bool may_block;   /* a pipe: asked before each line */
+	int fd;         /* of the file or the syslog socket; -1: not open */
+	bool may_block; /* a pipe: asked before each line */
+	bool stderr_may_block;
 	bool is_detached; /* standard error is gone */
 	int facility;
 	int64_t open_again_ms; /* syslog */

@@ -127,6 +127,22 @@ find_store_directory(struct server *server)
 	return text == NULL ? "" : text;
 }
 
+/* Modules are loaded before workers are forked and confined; nothing is connected to. */
+static void
+prepare_databases(const struct server *server)
+{
+	enum user_scores_source source;
+	struct user_scores *scores;
+	struct error problem;
+
+	if (!user_asks_database(&server->options, &source))
+		return;
+	scores = user_scores_open(conf_core(server->filter->conf), source, server->log, &problem);
+	if (scores != NULL && problem.text[0] != '\0')
+		log_error(server->log, "config", "%s", problem.text);
+	user_scores_close(&scores);
+}
+
 /* Says why not, when not. */
 static bool
 decide_sandbox(const struct server *server)
@@ -169,6 +185,7 @@ load_filter(struct server *server, struct error *error)
 	if (!o->check_config)
 		server->sandboxed = decide_sandbox(server);
 	load_user_database(server);
+	prepare_databases(server);
 	(void)malloc_trim(0); /* what building took */
 	return STATUS_OK;
 }
@@ -273,11 +290,12 @@ run_worker(void *data, struct worker_slot *slot)
 		.metrics = metrics_writer(&server->metrics, slot),
 		.parent_pipe = server->life[0],
 	};
+	enum user_scores_source source;
 	const struct sandbox_needs needs = {
 		.local_sockets = server->options.user_config || server->options.auth_ident ||
 	                         server->logger.kind == LOGGER_SYSLOG,
 		.network = !server->filter->env.local_tests_only || server->options.auth_ident ||
-	                   asks_store(server),
+	                   asks_store(server) || user_asks_database(&server->options, &source),
 		.compiles = conf_core(server->filter->conf)->allow_user_rules,
 		.creates_files = server->options.create_prefs,
 		.store_directory = find_store_directory(server),

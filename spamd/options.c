@@ -26,8 +26,7 @@ enum option_kind {
 	KIND_HELP,
 	KIND_VERSION,
 	KIND_IGNORED, /* removed in SpamAssassin too: a warning */
-	KIND_REMOVED, /* the same, and the program ends with status 2 */
-	KIND_LATER    /* not there yet: an error */
+	KIND_REMOVED  /* the same, and the program ends with status 2 */
 };
 
 struct option_row {
@@ -71,8 +70,8 @@ static const struct option_row rows[] = {
 	{ "ipv4-only", 0, KIND_ONLY, no_argument, AT(ipv4_only), true, NULL },
 	{ "ipv4", 0, KIND_ONLY, no_argument, AT(ipv4_only), true, NULL },
 	{ "ipv6only", '6', KIND_ONLY, no_argument, AT(ipv6_only), true, "Use IPv6 only" },
-	{ "ldap-config", 0, KIND_LATER, no_argument, 0, true, "Preferences from LDAP (not there yet)" },
-	{ "noldap-config", 0, KIND_FLAG, no_argument, AT(nothing), false, NULL },
+	{ "ldap-config", 0, KIND_FLAG, no_argument, AT(ldap_config), true, "Preferences of users from LDAP" },
+	{ "noldap-config", 0, KIND_FLAG, no_argument, AT(ldap_config), false, NULL },
 	{ "local", 'L', KIND_FLAG, no_argument, AT(local_only), true, "Use local tests only" },
 	{ "nolocal", 0, KIND_FLAG, no_argument, AT(local_only), false, NULL },
 	{ "log-timestamp-fmt", 0, KIND_TEXT, optional_argument, AT(timestamp_fmt), true, "Time stamps of log lines, for strftime(3)" },
@@ -97,15 +96,15 @@ static const struct option_row rows[] = {
 	{ "server-key", 0, KIND_PATH, required_argument, AT(server_key), true, "TLS key (certs/server-key.pem of the site)" },
 	{ "no-sandbox", 0, KIND_FLAG, no_argument, AT(sandbox), false, "Workers are not confined by seccomp and Landlock" },
 	{ "sandbox", 0, KIND_FLAG, no_argument, AT(sandbox), true, NULL },
-	{ "setuid-with-ldap", 0, KIND_LATER, no_argument, 0, true, "Preferences from LDAP with setuid (not there yet)" },
-	{ "setuid-with-sql", 'Q', KIND_LATER, no_argument, 0, true, "Preferences from SQL with setuid (not there yet)" },
+	{ "setuid-with-ldap", 0, KIND_FLAG, no_argument, AT(setuid_with_ldap), true, "The same, and each message runs as its user" },
+	{ "setuid-with-sql", 'Q', KIND_FLAG, no_argument, AT(setuid_with_sql), true, "Preferences of users from SQL, and each message runs as its user" },
 	{ "siteconfigpath", 0, KIND_PATH, required_argument, AT(site_path), true, "Path of the site's configuration" },
 	{ "socketgroup", 0, KIND_SLICE, required_argument, AT(socket_group), true, "Group of Unix sockets" },
 	{ "socketmode", 0, KIND_SLICE, required_argument, AT(socket_mode), true, "Mode of Unix sockets (0666)" },
 	{ "socketowner", 0, KIND_SLICE, required_argument, AT(socket_owner), true, "Owner of Unix sockets" },
 	{ "socketpath", 0, KIND_SLICE, required_argument, AT(socket_path), true, "Listen on this Unix socket too" },
-	{ "sql-config", 'q', KIND_LATER, no_argument, 0, true, "Preferences from SQL (not there yet)" },
-	{ "nosql-config", 0, KIND_FLAG, no_argument, AT(nothing), false, NULL },
+	{ "sql-config", 'q', KIND_FLAG, no_argument, AT(sql_config), true, "Preferences of users from SQL" },
+	{ "nosql-config", 0, KIND_FLAG, no_argument, AT(sql_config), false, NULL },
 	{ "ssl", 0, KIND_FLAG, no_argument, AT(ssl), true, "TLS on all TCP listeners" },
 	{ "ssl-ca-file", 0, KIND_PATH, required_argument, AT(ssl_ca_file), true, "Client certificates must be signed by a CA of this file" },
 	{ "ssl-ca-path", 0, KIND_PATH, required_argument, AT(ssl_ca_path), true, "Client certificates must be signed by a CA of this directory" },
@@ -213,10 +212,6 @@ take(struct arena *arena, struct spamd_options *o, const struct option_row *row,
 	case KIND_IGNORED:
 		fprintf(stderr, "spamd: --%s was removed, it has no effect\n", row->name);
 		return true;
-	case KIND_LATER:
-		fprintf(stderr, "spamd: --%s is not there yet in Winnow; leave it out\n",
-		        row->name);
-		return false;
 	case KIND_REMOVED:
 	case KIND_HELP:
 	case KIND_VERSION:
@@ -340,9 +335,11 @@ settle_numbers(struct spamd_options *o)
 static bool
 check_together(struct spamd_options *o)
 {
-	const char *needs_user = o->vpopmail                     ? "vpopmail"
-	                         : o->virtual_config_dir != NULL ? "virtual-config-dir"
-	                                                         : NULL;
+	const char *needs_user = o->vpopmail                              ? "vpopmail"
+	                         : o->virtual_config_dir != NULL          ? "virtual-config-dir"
+	                         : o->sql_config && !o->setuid_with_sql   ? "sql-config"
+	                         : o->ldap_config && !o->setuid_with_ldap ? "ldap-config"
+	                                                                  : NULL;
 
 	if (o->ssl_ca_file != NULL || o->ssl_ca_path != NULL)
 		o->ssl_verify = true;

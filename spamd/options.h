@@ -11,7 +11,6 @@
 #include "util/vec.h"
 
 struct spamd_options {
-	bool nothing;     /* where options without effect write */
 	slice_vec listen; /* as written; empty: localhost */
 	slice_vec allowed_ips;
 	slice_vec metrics_listen; /* empty: no metrics */
@@ -24,6 +23,8 @@ struct spamd_options {
 	struct slice ssl_port;
 	const char *ssl_ca_file, *ssl_ca_path;
 	const char *server_key, *server_cert; /* NULL: those of the site's certs/ */
+	/* Users' preferences from a database; setuid_: also becomes the user. */
+	bool sql_config, setuid_with_sql, ldap_config, setuid_with_ldap;
 	bool local_only, user_config, allow_tell, paranoid;
 	bool daemonize, round_robin;
 	bool sandbox;            /* of the workers */

@@ -628,6 +628,19 @@ own_learner(struct session_env *env)
 	return env->learner;
 }
 
+static struct user_scores *
+own_scores(struct session_env *env)
+{
+	enum user_scores_source source;
+	struct error problem;
+
+	/* What is wrong with it, the server said at its start. */
+	if (user_asks_database(env->options, &source) && env->scores == NULL)
+		env->scores =
+			user_scores_open(conf_core(env->filter->conf), source, env->log, &problem);
+	return env->scores;
+}
+
 /* Inflates, reads the user's preferences, begins the scan or learns; or answers why not. */
 static void
 begin_here(struct session *s, struct user_request *user)
@@ -639,7 +652,19 @@ begin_here(struct session *s, struct user_request *user)
 		unavailable(s, problem);
 		return;
 	}
-	if (user_prefs(user, &options.prefs) != STATUS_OK) {
+	user->scores = own_scores(s->env);
+	switch (user_prefs(user, &options.prefs)) {
+	case STATUS_OK:
+		break;
+	case STATUS_IO:
+		unavailable(s, s->env->options->sql_config || s->env->options->setuid_with_sql
+		                       ? "Error fetching user preferences via SQL"
+		                       : "Error fetching user preferences via LDAP");
+		return;
+	case STATUS_AGAIN:
+	case STATUS_NONE:
+	case STATUS_BAD:
+	case STATUS_LIMIT:
 		s->state = SESSION_CLOSED;
 		return;
 	}

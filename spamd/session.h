@@ -52,6 +52,7 @@ struct session_env {
 	unsigned long uid;                   /* of this process, for the log */
 	bool own_process;                    /* each message gets one: user_needs_process() */
 	struct learner *learner;             /* this process's; made when first needed */
+	struct user_scores *scores;          /* the same */
 	const struct sandbox_needs *sandbox; /* of such a process; NULL: none */
 	/* In such a process: closes all that is not this session's. */
 	void (*leave_others)(void *worker, const struct session *own);

@@ -23,8 +23,20 @@ enum { NAME_BYTES_MAX = 256 };
 bool
 user_changes(const struct spamd_options *options)
 {
+	bool asks = options->setuid_with_sql || options->setuid_with_ldap;
+
 	return geteuid() == 0 && options->username == NULL && !options->vpopmail &&
-	       options->virtual_config_dir == NULL && (options->user_config || options->paranoid);
+	       options->virtual_config_dir == NULL &&
+	       (options->user_config || options->paranoid || asks);
+}
+
+bool
+user_asks_database(const struct spamd_options *options, enum user_scores_source *source_r)
+{
+	bool is_sql = options->sql_config || options->setuid_with_sql;
+
+	*source_r = is_sql ? USER_SCORES_SQL : USER_SCORES_LDAP;
+	return is_sql || options->ldap_config || options->setuid_with_ldap;
 }
 
 bool
@@ -334,15 +346,23 @@ virtual_path(const struct user_request *r)
 
 /* ---- preferences ---- */
 
-static const struct prefs *
-read_prefs(const struct user_request *r, const char *path, unsigned owner)
-{
-	struct error error;
-	struct slice text;
+/* What one user says, in one or two places. */
+struct texts {
+	struct prefs_text items[2];
+	size_t count;
+};
 
-	switch (file_read_owned(r->arena, path, owner, PREFS_BYTES_MAX, &text, &error)) {
+static void
+read_file(const struct user_request *r, const char *path, unsigned owner, struct texts *texts)
+{
+	struct prefs_text *text = &texts->items[texts->count];
+	struct error error;
+
+	*text = (struct prefs_text){.file = slice_from_cstr(path), .owner = owner};
+	switch (file_read_owned(r->arena, path, owner, PREFS_BYTES_MAX, &text->text, &error)) {
 	case STATUS_OK:
-		return prefs_create(r->filter, r->arena, slice_from_cstr(path), text, owner);
+		texts->count++;
+		break;
 	case STATUS_NONE:
 		break;
 	case STATUS_AGAIN:
@@ -353,7 +373,6 @@ read_prefs(const struct user_request *r, const char *path, unsigned owner)
 		         SLICE_FMT(quoted(r, r->name)), error.text);
 		break;
 	}
-	return NULL;
 }
 
 /* What is learned lies beside the preferences, or in the directory where they would be. */
@@ -367,8 +386,8 @@ learn_beside(struct user_request *r, const char *path)
 	r->learner.home = r->learner.state_dir;
 }
 
-static const struct prefs *
-read_virtual(struct user_request *r)
+static void
+read_virtual(struct user_request *r, struct texts *texts)
 {
 	const char *path = virtual_path(r);
 	struct stat st;
@@ -377,9 +396,8 @@ read_virtual(struct user_request *r)
 		learn_beside(r, path);
 
 	/* The directory is the administrator's; its files may be anybody's. */
-	if (path == NULL || lstat(path, &st) != 0)
-		return NULL;
-	return read_prefs(r, path, st.st_uid);
+	if (path != NULL && lstat(path, &st) == 0)
+		read_file(r, path, st.st_uid, texts);
 }
 
 /* Home and owner of the user's files.  STATUS_NONE: no such user, go on without. */
@@ -404,6 +422,50 @@ find_home(const struct user_request *r, const char **home_r, unsigned *owner_r)
 	return *home_r == NULL || pw->pw_uid == 0 ? STATUS_NONE : STATUS_OK;
 }
 
+static enum status
+read_home(struct user_request *r, struct texts *texts)
+{
+	const char *home = NULL, *path;
+	unsigned owner = 0;
+	enum status status = find_home(r, &home, &owner);
+
+	if (status != STATUS_OK)
+		return status == STATUS_BAD ? STATUS_BAD : STATUS_OK;
+	r->learner.home = home;
+	create_when_missing(r, home);
+	path = paths_user_prefs(r->arena, home);
+	if (path != NULL)
+		read_file(r, path, owner, texts);
+	return STATUS_OK;
+}
+
+/* STATUS_IO: not to be had, and nothing takes their place. */
+static enum status
+read_database(struct user_request *r, enum user_scores_source source, struct texts *texts)
+{
+	bool falls_back = conf_core(r->filter->conf)->user_scores_fallback_to_global;
+	bool is_sql = source == USER_SCORES_SQL;
+	struct prefs_text *text = &texts->items[texts->count];
+	struct slice name = r->has_name ? r->name : SLICE("nobody");
+	struct error error = {"no memory"};
+	enum status status = r->scores == NULL ? STATUS_LIMIT
+	                                       : user_scores_read(r->scores, r->arena, name,
+	                                                          &text->text, &error);
+
+	text->file = is_sql ? SLICE("(sql config)") : SLICE("(ldap config)");
+	text->owner = (unsigned)PREFS_NO_OWNER;
+	texts->count += status == STATUS_OK;
+	if (status == STATUS_OK || status == STATUS_NONE)
+		return STATUS_OK;
+	if (status != STATUS_AGAIN)
+		log_write(r->log, falls_back ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+		          is_sql ? "config" : "ldap",
+		          "failed to load user (%.*s) scores from %s%s: %s",
+		          SLICE_FMT(quoted(r, name)), is_sql ? "SQL database" : "LDAP server",
+		          falls_back ? ", using a global default" : "", error.text);
+	return falls_back ? STATUS_OK : STATUS_IO;
+}
+
 /* Until a name says otherwise: the user whom the process is. */
 static void
 learn_own(struct user_request *r)
@@ -415,33 +477,40 @@ learn_own(struct user_request *r)
 		r->learner.home = arena_cstr(r->arena, slice_from_cstr(pw->pw_dir));
 }
 
+/* Also of who names nobody: "nobody", unless the message runs as its user. */
+static enum status
+read_all(struct user_request *r, struct texts *texts)
+{
+	const struct spamd_options *o = r->options;
+	enum user_scores_source source;
+	bool asks = user_asks_database(o, &source) && (r->has_name || !user_changes(o));
+	enum status status = STATUS_OK;
+
+	if (r->has_name && o->user_config)
+		status = read_home(r, texts);
+	else if (r->has_name && !asks && o->virtual_config_dir != NULL)
+		read_virtual(r, texts);
+	else if (r->has_name && !asks && o->paranoid && o->username == NULL &&
+	         name_cstr(r) != NULL && getpwnam(name_cstr(r)) == NULL)
+		status = unknown(r, "getpwnam", r->name);
+	if (status == STATUS_OK && asks) {
+		if (!r->has_name)
+			r->learner.name = SLICE("nobody");
+		status = read_database(r, source, texts);
+	}
+	return status;
+}
+
 enum status
 user_prefs(struct user_request *r, const struct prefs **prefs_r)
 {
-	const struct spamd_options *o = r->options;
-	const char *home = NULL, *path;
+	struct texts texts = {.count = 0};
 	enum status status;
-	unsigned owner = 0;
 
 	*prefs_r = NULL;
 	learn_own(r);
-	if (!r->has_name)
-		return STATUS_OK;
-	if (!o->user_config) {
-		if (o->virtual_config_dir != NULL)
-			*prefs_r = read_virtual(r);
-		else if (o->paranoid && o->username == NULL && name_cstr(r) != NULL &&
-		         getpwnam(name_cstr(r)) == NULL)
-			return unknown(r, "getpwnam", r->name);
-		return STATUS_OK;
-	}
-	status = find_home(r, &home, &owner);
-	if (status != STATUS_OK)
-		return status == STATUS_BAD ? STATUS_BAD : STATUS_OK;
-	r->learner.home = home;
-	create_when_missing(r, home);
-	path = paths_user_prefs(r->arena, home);
-	if (path != NULL)
-		*prefs_r = read_prefs(r, path, owner);
-	return STATUS_OK;
+	status = read_all(r, &texts);
+	if (status == STATUS_OK && texts.count > 0)
+		*prefs_r = prefs_create(r->filter, r->arena, texts.items, texts.count);
+	return status;
 }

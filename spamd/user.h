@@ -12,6 +12,7 @@
 #define WINNOW_SPAMD_USER_H
 
 #include "check/prefs.h"
+#include "conf/user_scores.h"
 #include "plugins/learner.h"
 #include "spamd/options.h"
 
@@ -22,7 +23,8 @@ struct user_request {
 	const struct log *log;
 	struct arena *arena; /* of the message */
 	bool has_name;
-	struct slice name; /* as sent */
+	struct slice name;          /* as sent */
+	struct user_scores *scores; /* of this process; NULL: there is no database to be asked */
 	/* Set by user_prefs(): where what is learned of this user's mail is. */
 	struct learner_user learner;
 };
@@ -33,6 +35,8 @@ enum status user_check(const struct spamd_options *options, struct error *error)
 bool user_changes(const struct spamd_options *options);
 /* Does a message need a process of its own (above, or programs are asked about its user)? */
 bool user_needs_process(const struct spamd_options *options);
+/* Are there preferences in a database, and in which? */
+bool user_asks_database(const struct spamd_options *options, enum user_scores_source *source_r);
 /* The worker becomes -u, or --default-user; no way back.  Nothing to do when not root, or when
  * user_changes(). */
 enum status user_drop(const struct spamd_options *options, const struct log *log,
@@ -46,7 +50,8 @@ void user_set_home(const struct spamd_options *options);
  * an answer; said why.
  */
 enum status user_become(struct user_request *request) WARN_UNUSED;
-/* The user's preferences, NULL when there are none.  STATUS_BAD: as above (--paranoid). */
+/* The user's preferences, NULL when there are none.  STATUS_BAD: as above (--paranoid); STATUS_IO:
+ * they cannot be had, and without them the message is not to be scored: said. */
 enum status user_prefs(struct user_request *request, const struct prefs **prefs_r) WARN_UNUSED;
 
 #endif

@@ -427,6 +427,7 @@ worker_run(const struct worker_config *config)
 		arena_destroy(&w->env.spare[i]);
 	resolver_destroy(&w->env.resolver);
 	learner_destroy(&w->env.learner);
+	user_scores_close(&w->env.scores);
 	match_scratch_destroy(&w->env.match);
 	free(w->fds);
 	free(w);

@@ -120,8 +120,8 @@ collect_extra(struct prefs *prefs, struct conf_reader *reader, const struct filt
 }
 
 const struct prefs *
-prefs_create(const struct filter *filter, struct arena *arena, struct slice file, struct slice text,
-             unsigned owner)
+prefs_create(const struct filter *filter, struct arena *arena, const struct prefs_text *texts,
+             size_t count)
 {
 	struct prefs *prefs = arena_new(arena, struct prefs);
 	struct conf *conf = conf_overlay(filter->conf, arena);
@@ -137,8 +137,10 @@ prefs_create(const struct filter *filter, struct arena *arena, struct slice file
 	                       getenv("LANG"));
 	reader.local_tests_only = filter->options.local_tests_only;
 	reader.user_scope = true;
-	reader.owner = owner;
-	conf_read_text(&reader, file, text);
+	for (size_t i = 0; i < count; i++) {
+		reader.owner = texts[i].owner;
+		conf_read_text(&reader, texts[i].file, texts[i].text);
+	}
 	if (conf_rules(conf)->arena == arena) {
 		if (settle_rules(&reader, site, conf_rules(conf))) {
 			ruleset_finish_user(&reader, conf_rules(conf));

@@ -26,10 +26,17 @@ struct prefs {
 
 enum { PREFS_BYTES_MAX = 1024 * 1024 };
 
-/* file: its name, for log lines and `include`; owner: only files of this user are included.
- * NULL: no memory. */
+/* What a user says in one place. */
+struct prefs_text {
+	struct slice file; /* its name, for log lines and `include` */
+	struct slice text;
+	unsigned owner; /* only files of this user are included */
+};
+enum { PREFS_NO_OWNER = -1 }; /* of what is no file: includes nothing */
+
+/* One text after the other.  NULL: no memory. */
 const struct prefs *prefs_create(const struct filter *filter, struct arena *arena,
-                                 struct slice file, struct slice text, unsigned owner);
+                                 const struct prefs_text *texts, size_t count);
 /*
  * Opens and reads HOME/.spamassassin/user_prefs safely (regular, owned by the user, no link, at
  * most PREFS_BYTES_MAX).  STATUS_NONE: there is none.

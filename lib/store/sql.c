@@ -43,6 +43,7 @@ open_sql(struct sql *sql, const struct sql_config *config, struct error *error)
 	sql->target.connect_ms = config->connect_ms > 0 ? config->connect_ms : SQL_CONNECT_MS;
 	sql->target.statement_ms =
 		config->statement_ms > 0 ? config->statement_ms : SQL_STATEMENT_MS;
+	sql->target.is_read_only = config->is_read_only;
 	sql->driver = module_load(modules[sql->target.dialect], "sql_driver_table",
 	                          SQL_DRIVER_VERSION, &why);
 	if (sql->driver == NULL)

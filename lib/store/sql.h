@@ -44,6 +44,7 @@ struct sql_config {
 	struct slice dsn;
 	struct slice user, password;      /* len 0: as the DSN or the driver has it */
 	int64_t connect_ms, statement_ms; /* of one connect, one statement; 0: as above */
+	bool is_read_only;                /* a file is not written, nor opened for it */
 };
 
 enum sql_type { SQL_NULL, SQL_INTEGER, SQL_REAL, SQL_TEXT, SQL_BYTES };

@@ -26,6 +26,7 @@ struct sql_target {
 	struct sql_option options[SQL_OPTIONS_MAX];
 	size_t option_count;
 	int64_t connect_ms, statement_ms;
+	bool is_read_only;
 };
 
 struct sql_call {

@@ -245,7 +245,8 @@ disconnect_sqlite(void *connection)
 static enum status
 connect_sqlite(const struct sql_target *target, void **connection_r, struct error *error)
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+	int flags = SQLITE_OPEN_NOMUTEX |
+	            (target->is_read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
 	const char *path = target->database;
 	struct sqlite *s;
 

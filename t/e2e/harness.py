@@ -22,6 +22,7 @@ BUILD = os.path.abspath(os.environ.get("top_builddir", os.path.join(SOURCE, "bui
 SPAMD = os.path.join(BUILD, "spamd", "spamd")
 SPAMC = os.path.join(BUILD, "spamc", "spamc")
 START_SECONDS = 60
+os.environ.setdefault("WINNOW_MODULES", os.path.join(BUILD, "lib", "store"))
 
 
 def mail(name):

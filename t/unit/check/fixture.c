@@ -43,13 +43,14 @@ fixture_close(struct fixture *fixture)
 struct check *
 fixture_scan(struct fixture *fixture, const char *message, const char *prefs)
 {
+	struct prefs_text text = {.file = SLICE("/home/u/.spamassassin/user_prefs"), .owner = 1000};
 	struct check_options options = {0};
 	struct check *check;
 
-	if (prefs != NULL)
-		options.prefs = prefs_create(fixture->filter, fixture->arena,
-		                             SLICE("/home/u/.spamassassin/user_prefs"),
-		                             slice_from_cstr(prefs), 1000);
+	if (prefs != NULL) {
+		text.text = slice_from_cstr(prefs);
+		options.prefs = prefs_create(fixture->filter, fixture->arena, &text, 1);
+	}
 	check = check_create(fixture->filter, fixture->arena, fixture->match,
 	                     slice_from_cstr(message), &options);
 	if (check != NULL)
