@@ -18,6 +18,7 @@ struct learner {
 	struct arena *arena; /* of the config in hand */
 	struct store_config config;
 	struct store *store;
+	struct store_keep keep;
 	int64_t said_ms, failed_ms; /* when it was last said, or could not be opened; 0: never */
 	struct error said, failure;
 	enum status failed;
@@ -47,6 +48,7 @@ void
 learner_close(struct learner *learner)
 {
 	store_close(&learner->store);
+	store_keep_drop(&learner->keep);
 	learner->failed_ms = 0;
 }
 
@@ -205,6 +207,7 @@ learner_config(struct arena *arena, const struct core_settings *core,
 	                  .database = core->bayes_redis_database,
 	                  .password = core->bayes_redis_password,
 	                  .prefix = core->bayes_redis_prefix},
+		.has_authorized_users = core->bayes_sql_username_authorized,
 		.log = log,
 	};
 	return STATUS_OK;
@@ -221,6 +224,8 @@ is_same(const struct store_config *a, const struct store_config *b)
 	return a->path != NULL && b->path != NULL &&
 	       (is_common || (strcmp(a->path, b->path) == 0 && slice_eq(a->user, b->user))) &&
 	       slice_eq(a->module, b->module) && slice_eq(a->dsn, b->dsn) &&
+	       slice_eq(a->sql_user, b->sql_user) && slice_eq(a->sql_password, b->sql_password) &&
+	       a->has_authorized_users == b->has_authorized_users &&
 	       a->token_ttl_s == b->token_ttl_s && a->seen_ttl_s == b->seen_ttl_s &&
 	       slice_eq(a->redis.read_servers, b->redis.read_servers) &&
 	       slice_eq(a->redis.write_server, b->redis.write_server) &&
@@ -284,8 +289,11 @@ learner_store(struct learner *l, const struct core_settings *core, const struct 
 	if (arena == NULL)
 		return error_set(error, STATUS_LIMIT, "no memory for the store");
 	status = learner_config(arena, core, user, l->log, &config, error);
+	config.wait_ms = l->wait_ms;
+	config.keep = &l->keep;
 	if (status == STATUS_OK && !is_same(&l->config, &config)) {
-		learner_close(l);
+		store_close(&l->store);
+		l->failed_ms = 0;
 		arena_reset(l->arena);
 		if (!keep_config(l, &config))
 			status = error_set(error, STATUS_LIMIT, "no memory for the store");

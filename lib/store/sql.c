@@ -15,6 +15,7 @@
 
 struct sql {
 	struct arena *arena;
+	struct sql_config config; /* in the arena */
 	struct sql_target target;
 	const struct sql_driver *driver;
 	void *connection;     /* NULL: none */
@@ -38,6 +39,10 @@ open_sql(struct sql *sql, const struct sql_config *config, struct error *error)
 	struct error why;
 	enum status status = sql_dsn_parse(sql->arena, config, &sql->target, &why);
 
+	sql->config = *config;
+	sql->config.dsn = arena_dup(sql->arena, config->dsn);
+	sql->config.user = arena_dup(sql->arena, config->user);
+	sql->config.password = arena_dup(sql->arena, config->password);
 	if (status != STATUS_OK)
 		return error_set(error, status, "DSN: %s", why.text);
 	sql->target.connect_ms = config->connect_ms > 0 ? config->connect_ms : SQL_CONNECT_MS;
@@ -87,6 +92,16 @@ sql_close(struct sql **sql)
 	arena_destroy(&(*sql)->arena);
 	free(*sql);
 	*sql = NULL;
+}
+
+bool
+sql_is_of(const struct sql *sql, const struct sql_config *config)
+{
+	const struct sql_config *c = &sql->config;
+
+	return slice_eq(c->dsn, config->dsn) && slice_eq(c->user, config->user) &&
+	       slice_eq(c->password, config->password) && c->connect_ms == config->connect_ms &&
+	       c->statement_ms == config->statement_ms;
 }
 
 enum sql_dialect

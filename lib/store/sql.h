@@ -102,6 +102,8 @@ struct sql;
 enum status sql_open(const struct sql_config *config, struct sql **sql_r,
                      struct error *error) WARN_UNUSED;
 void sql_close(struct sql **sql);
+/* Was it opened with the same? */
+bool sql_is_of(const struct sql *sql, const struct sql_config *config);
 enum sql_dialect sql_dialect(const struct sql *sql);
 /* "PostgreSQL database mail at db.example:5432", for messages. */
 const char *sql_name(const struct sql *sql);

@@ -231,6 +231,38 @@ on_progress(void *data)
 	return now_ms() > s->deadline;
 }
 
+/* As the reference's Bayes store: what else the DSN has are pragmas. */
+static bool
+is_pragma(const struct sql_option *option)
+{
+	static const char *const names[] = {"synchronous", "journal_mode", "cache_size",
+	                                    "mmap_size",   "temp_store",   "wal_autocheckpoint"};
+
+	if (*option->value == '\0' ||
+	    strspn(option->value,
+	           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-0123456789") !=
+	            strlen(option->value))
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(option->name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static void
+set_pragmas(struct sqlite *s, const struct sql_target *target)
+{
+	char text[128];
+
+	for (size_t i = 0; i < target->option_count; i++) {
+		if (!is_pragma(&target->options[i]))
+			continue;
+		snprintf(text, sizeof(text), "PRAGMA %s = %s", target->options[i].name,
+		         target->options[i].value);
+		(void)sqlite3_exec(s->db, text, NULL, NULL, NULL);
+	}
+}
+
 static void
 disconnect_sqlite(void *connection)
 {
@@ -251,11 +283,13 @@ connect_sqlite(const struct sql_target *target, void **connection_r, struct erro
 	struct sqlite *s;
 
 	for (size_t i = 0; i < target->option_count; i++) {
-		if (strcmp(target->options[i].name, "uri") != 0)
-			return fail(error, STATUS_BAD, "the DSN's '%s' is unknown: take it out",
-			            target->options[i].name);
-		path = target->options[i].value;
-		flags |= SQLITE_OPEN_URI;
+		if (strcmp(target->options[i].name, "uri") == 0) {
+			path = target->options[i].value;
+			flags |= SQLITE_OPEN_URI;
+		} else if (!is_pragma(&target->options[i])) {
+			return fail(error, STATUS_BAD, "the DSN's '%s=%s' is unknown: take it out",
+			            target->options[i].name, target->options[i].value);
+		}
 	}
 	if (path == NULL || *path == '\0')
 		return fail(error, STATUS_BAD, "the DSN names no file: dbname=PATH");
@@ -272,6 +306,8 @@ connect_sqlite(const struct sql_target *target, void **connection_r, struct erro
 	}
 	(void)sqlite3_busy_timeout(s->db, (int)s->statement_ms);
 	sqlite3_progress_handler(s->db, PROGRESS_STEPS, on_progress, s);
+	s->deadline = now_ms() + s->statement_ms;
+	set_pragmas(s, target);
 	*connection_r = s;
 	return STATUS_OK;
 }

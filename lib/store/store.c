@@ -3,7 +3,7 @@
  */
 #include "store/store.h"
 
-static const struct store_backend *const backends[] = {&store_lmdb, &store_redis};
+static const struct store_backend *const backends[] = {&store_lmdb, &store_redis, &store_sql};
 
 const struct store_backend *
 store_backend_find(struct slice module)
@@ -195,4 +195,12 @@ enum status
 store_each_seen(struct store *store, store_seen_fn fn, void *data, struct error *error)
 {
 	return store->backend->each_seen(store, fn, data, error);
+}
+
+void
+store_keep_drop(struct store_keep *keep)
+{
+	if (keep->data != NULL)
+		keep->destroy(keep->data);
+	*keep = (struct store_keep){0};
 }

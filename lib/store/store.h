@@ -46,6 +46,12 @@ struct store_variables {
 	int64_t expire_running; /* since when; 0: none runs */
 };
 
+/* Where a backend leaves what costs to make anew, a connection, between two stores. */
+struct store_keep {
+	void *data; /* NULL: nothing */
+	void (*destroy)(void *data);
+};
+
 struct store_config {
 	struct slice module; /* bayes_store_module; len 0: the embedded one */
 	const char *path;    /* bayes_path, ~ and __userstate__ replaced */
@@ -56,7 +62,10 @@ struct store_config {
 		seen_ttl_s; /* bayes_token_ttl, bayes_seen_ttl; 0: bayes_auto_expire is off */
 	struct {
 		struct slice read_servers, write_server, database, password, prefix;
-	} redis; /* bayes_redis_* */
+	} redis;                   /* bayes_redis_* */
+	bool has_authorized_users; /* bayes_sql_username_authorized */
+	int64_t wait_ms;         /* the longest a server may take for one thing; 0: some seconds */
+	struct store_keep *keep; /* NULL: nothing is kept */
 	const struct log *log;
 };
 
@@ -171,7 +180,10 @@ enum status store_each_seen(struct store *store, store_seen_fn fn, void *data,
 /* The backend that serves this value of bayes_store_module; NULL: none. */
 const struct store_backend *store_backend_find(struct slice module);
 
+void store_keep_drop(struct store_keep *keep);
+
 extern const struct store_backend store_lmdb;
 extern const struct store_backend store_redis;
+extern const struct store_backend store_sql;
 
 #endif
