@@ -512,12 +512,24 @@ each_token(struct store *store, store_token_fn fn, void *data, struct error *err
 
 /* ---- messages ---- */
 
-/* What the column takes; the reference, too, forgets the others. */
+/* What the column takes; the reference, too, forgets the others.  MySQL's has some character set,
+ * and a comparison with another is an error. */
 static bool
 can_hold(const struct sql_bayes *s, struct slice id)
 {
-	return sql_dialect(s->tokens.sql) == SQL_SQLITE ||
-	       (utf8_is_valid(id) && !slice_has_byte(id, '\0') && utf8_count(id) <= ID_CHARACTERS);
+	switch (sql_dialect(s->tokens.sql)) {
+	case SQL_POSTGRESQL:
+		return utf8_is_valid(id) && !slice_has_byte(id, '\0') &&
+		       utf8_count(id) <= ID_CHARACTERS;
+	case SQL_MYSQL:
+		for (size_t i = 0; i < id.len; i++)
+			if (id.data[i] >= 0x80)
+				return false;
+		return id.len <= ID_CHARACTERS;
+	case SQL_SQLITE:
+		break;
+	}
+	return true;
 }
 
 static enum status

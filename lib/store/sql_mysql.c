@@ -403,6 +403,7 @@ set_options(MYSQL *conn, const struct sql_target *target, struct error *error)
 	struct ssl ssl = {0};
 	char yes = 1;
 
+	(void)mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	(void)mysql_options(conn, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
 	(void)mysql_options(conn, MYSQL_OPT_READ_TIMEOUT, &statement_s);
 	(void)mysql_options(conn, MYSQL_OPT_WRITE_TIMEOUT, &statement_s);

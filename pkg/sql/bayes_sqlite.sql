@@ -1,7 +1,7 @@
 -- What Bayes learned, in a file of SQLite 3.24 or later: sqlite3 FILE < bayes_sqlite.sql
 -- The file and its directory have to be writable for whoever scans.  SpamAssassin uses the same tables.
 
--- Readers go on while somebody writes, and a commit needs no wait for the disk.
+-- Readers go on while somebody writes.  (";synchronous=NORMAL" at the end of the DSN saves the wait for the disk.)
 PRAGMA journal_mode = WAL;
 
 CREATE TABLE bayes_global_vars (
