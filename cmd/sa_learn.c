@@ -943,7 +943,7 @@ run_learn(struct program *p)
 	else
 		srand48((long)time(NULL) ^ (long)getpid());
 	if (!p->options.no_sync && expire(p, false, &error) != STATUS_OK)
-		log_error(p->log, "bayes", "%s", error.text);
+		learner_warn(p->learner, &error); /* once, if learning says the same */
 	archive_init(&p->archive, p->arena, p->log);
 	if (p->options.folders != NULL && !read_folders(p))
 		return CODE_FAILED;

@@ -31,6 +31,7 @@
 #include "spamd/sandbox.h"
 #include "spamd/warm.h"
 #include "spamd/worker.h"
+#include "store/sql.h"
 #include "util/clock.h"
 
 enum { TICK_MS = 200, DRAIN_SECONDS = 10 };
@@ -97,6 +98,17 @@ learns(const struct server *server)
 	       core->use_bayes && core->use_learner;
 }
 
+/* Where SQLite has it; len 0: it has not. */
+static struct slice
+sqlite_file(const struct server *server)
+{
+	const struct core_settings *core = conf_core(server->filter->conf);
+
+	return store_backend_find(core->bayes_store_module) == &store_sql
+	               ? sql_dsn_file(server->arena, core->bayes_sql_dsn)
+	               : SLICE("");
+}
+
 /* Is what was learned somewhere else than in files? */
 static bool
 asks_store(const struct server *server)
@@ -104,7 +116,8 @@ asks_store(const struct server *server)
 	const struct store_backend *backend =
 		store_backend_find(conf_core(server->filter->conf)->bayes_store_module);
 
-	return learns(server) && backend != NULL && backend->is_remote;
+	return learns(server) && backend != NULL && backend->is_remote &&
+	       sqlite_file(server).len == 0;
 }
 
 /*
@@ -114,11 +127,13 @@ static const char *
 find_store_directory(struct server *server)
 {
 	const struct core_settings *core = conf_core(server->filter->conf);
-	struct slice path = core->bayes_path, directory;
+	struct slice path = sqlite_file(server), directory;
 	const char *text;
 
 	if (!learns(server) || asks_store(server))
 		return NULL;
+	if (path.len == 0)
+		path = core->bayes_path;
 	if (path.len == 0 || path.data[0] != '/' ||
 	    slice_find(path, SLICE("__userstate__"), 0) != SLICE_NPOS)
 		return "";

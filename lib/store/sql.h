@@ -21,6 +21,7 @@
 
 #include <stdint.h>
 
+#include "util/arena.h"
 #include "util/slice.h"
 #include "util/status.h"
 
@@ -91,6 +92,9 @@ typedef bool (*sql_row_fn)(void *data, const struct slice *fields, size_t count)
 /* 0 when it is no number (NULL, text). */
 int64_t sql_field_integer(struct slice field);
 double sql_field_real(struct slice field);
+
+/* The file of SQLite that the DSN names; len 0: a server's, a temporary one, or no DSN. */
+struct slice sql_dsn_file(struct arena *arena, struct slice dsn);
 
 struct sql;
 

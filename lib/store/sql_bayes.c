@@ -49,7 +49,8 @@ destroy_connection(void *data)
 }
 
 static enum status
-take_connection(const struct store_config *config, struct sql **sql_r, struct error *error)
+take_connection(const struct store_config *config, struct sql **sql_r, bool *is_new_r,
+                struct error *error)
 {
 	struct sql_config c = {.dsn = config->dsn,
 	                       .user = config->sql_user,
@@ -59,6 +60,7 @@ take_connection(const struct store_config *config, struct sql **sql_r, struct er
 	                                               : SQL_STATEMENT_MS};
 	struct store_keep *keep = config->keep;
 
+	*is_new_r = false;
 	if (keep != NULL && keep->destroy == destroy_connection && sql_is_of(keep->data, &c)) {
 		*sql_r = keep->data;
 		*keep = (struct store_keep){0};
@@ -67,6 +69,7 @@ take_connection(const struct store_config *config, struct sql **sql_r, struct er
 	if (config->dsn.len == 0)
 		return error_set(error, STATUS_BAD, "bayes_store_module %.*s needs a bayes_sql_dsn",
 		                 SLICE_FMT(config->module));
+	*is_new_r = true;
 	return sql_open(&c, sql_r, error);
 }
 
@@ -158,9 +161,9 @@ make_user(struct sql_bayes *s, struct error *error)
 }
 
 static enum status
-find_rows(struct sql_bayes *s, bool create, struct error *error)
+find_rows(struct sql_bayes *s, bool is_new, bool create, struct error *error)
 {
-	enum status status = check_version(s->tokens.sql, error);
+	enum status status = is_new ? check_version(s->tokens.sql, error) : STATUS_OK;
 
 	if (status == STATUS_OK)
 		status = find_user(s, error);
@@ -189,6 +192,7 @@ open_store(const struct store_config *config, bool create, struct store **store_
 	struct slice user = config->user.len > 0 ? config->user : SLICE("GLOBALBAYES");
 	struct sql_bayes *s;
 	enum status status;
+	bool is_new;
 
 	/* The reference asks a plugin that the site has written. */
 	if (config->has_authorized_users)
@@ -203,9 +207,11 @@ open_store(const struct store_config *config, bool create, struct store **store_
 		return error_set(error, STATUS_LIMIT, "no memory for the store");
 	memcpy(s->user, user.data, user.len);
 	s->keep = config->keep;
-	status = take_connection(config, &s->tokens.sql, error);
+	status = take_connection(config, &s->tokens.sql, &is_new, error);
 	if (status == STATUS_OK)
-		status = find_rows(s, create, error);
+		status = find_rows(s, is_new, create, error);
+	if (status == STATUS_BAD)
+		s->keep = NULL; /* the tables may be made any time: looked at again */
 	if (status == STATUS_OK)
 		*store_r = &s->base;
 	else
@@ -705,5 +711,6 @@ const struct store_backend store_sql = {
 	.expire = expire,
 	.empty = empty,
 	.remove = remove_user,
+	.is_remote = true,
 	.counts_itself = true,
 };

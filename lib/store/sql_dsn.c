@@ -262,6 +262,19 @@ describe(struct arena *arena, const char *title, const struct sql_target *target
 	return strbuf_is_bad(&out) ? title : (const char *)out.data;
 }
 
+struct slice
+sql_dsn_file(struct arena *arena, struct slice dsn)
+{
+	struct sql_config config = {.dsn = dsn};
+	struct sql_target target;
+	struct error error;
+
+	if (sql_dsn_parse(arena, &config, &target, &error) != STATUS_OK ||
+	    target.dialect != SQL_SQLITE || target.database == NULL)
+		return SLICE("");
+	return slice_from_cstr(target.database);
+}
+
 enum status
 sql_dsn_parse(struct arena *arena, const struct sql_config *config, struct sql_target *target_r,
               struct error *error)
