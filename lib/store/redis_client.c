@@ -3,7 +3,6 @@
  */
 #include "store/redis_client.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -41,14 +40,29 @@ add(struct redis_commands *c, struct slice text)
 	c->len += text.len;
 }
 
+enum { DIGITS_MAX = 20 };
+
+/* The digits end at `end`.  By hand: a message learned is a thousand numbers. */
+static unsigned char *
+write_digits(unsigned char *end, uint64_t number)
+{
+	do
+		*--end = (unsigned char)('0' + number % 10);
+	while ((number /= 10) != 0);
+	return end;
+}
+
 /* "*3\r\n", "$5\r\n" */
 static void
-add_length(struct redis_commands *c, char mark, size_t length)
+add_length(struct redis_commands *c, unsigned char mark, size_t length)
 {
-	char text[32];
-	int len = snprintf(text, sizeof(text), "%c%zu\r\n", mark, length);
+	unsigned char text[DIGITS_MAX + 3] = {0}, *end = text + sizeof(text), *begin;
 
-	add(c, slice_of(text, (size_t)len));
+	end[-1] = '\n';
+	end[-2] = '\r';
+	begin = write_digits(end - 2, length) - 1;
+	*begin = mark;
+	add(c, slice_between(begin, end));
 }
 
 void
@@ -78,10 +92,12 @@ redis_commands_argument(struct redis_commands *c, struct slice text)
 void
 redis_commands_number(struct redis_commands *c, int64_t number)
 {
-	char text[32];
-	int len = snprintf(text, sizeof(text), "%" PRId64, number);
+	unsigned char text[DIGITS_MAX + 1] = {0}, *end = text + sizeof(text), *begin;
 
-	redis_commands_argument(c, slice_of(text, (size_t)len));
+	begin = write_digits(end, number < 0 ? -(uint64_t)number : (uint64_t)number);
+	if (number < 0)
+		*--begin = '-';
+	redis_commands_argument(c, slice_between(begin, end));
 }
 
 void

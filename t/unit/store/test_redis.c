@@ -98,6 +98,8 @@ commands_are_bytes(void **state)
 {
 	static const char expected[] = "*3\r\n$3\r\nSET\r\n$6\r\np:w:\0x\r\n$3\r\n-42\r\n"
 				       "*1\r\n$0\r\n\r\n";
+	static const char numbers[] = "*12345678901234567890\r\n$20\r\n-9223372036854775808\r\n"
+				      "$19\r\n9223372036854775807\r\n$1\r\n0\r\n";
 	struct redis_commands c = {0};
 
 	(void)state;
@@ -112,6 +114,11 @@ commands_are_bytes(void **state)
 	assert_memory_equal(c.data, expected, c.len);
 	redis_commands_clear(&c);
 	assert_int_equal(c.len, 0);
+	redis_commands_begin(&c, 12345678901234567890U);
+	redis_commands_number(&c, INT64_MIN);
+	redis_commands_number(&c, INT64_MAX);
+	redis_commands_number(&c, 0);
+	assert_true(slice_eq(slice_of(c.data, c.len), slice_from_cstr(numbers)));
 	redis_commands_free(&c);
 }
 
