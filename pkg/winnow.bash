@@ -10,7 +10,8 @@ _winnow()
 		COMPREPLY=($(compgen -g -- "$cur")); return ;;
 	esac
 	if [[ $cur == -* ]]; then
-		options=$("$1" --help 2>&1 | sed -nE 's/^ +(-[A-Za-z0-9])?,? *(--[a-z0-9-]+)?.*/\1 \2/p')
+		# of a line of the table what stands before two spaces: "-p port, --port=port  Port of ..."
+		options=$("$1" --help 2>&1 | sed -nE 's/^ +(-.*)/\1/; T; s/  .*//p; t; p' | grep -oE '(^|[ ,])--?[A-Za-z0-9?][A-Za-z0-9_-]*')
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))
 	else
 		COMPREPLY=($(compgen -f -- "$cur"))

@@ -61,7 +61,8 @@ def _():
         script = '. "%s/winnow.bash"; COMP_WORDS=("%s" --); COMP_CWORD=1; _winnow "%s"; printf "%%s\\n" "${COMPREPLY[@]}"' % (PKG, path, path)
         offered = set(subprocess.run([bash, "-c", script], stdout=subprocess.PIPE, text=True).stdout.split())
         text = subprocess.run([path, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
-        options = set(re.findall(r"^ +(?:-\w, )? *(--[a-z0-9-]+)", text, re.M))
+        columns = [x.strip().split("  ")[0] for x in text.splitlines() if x.strip().startswith("-")]
+        options = set(re.findall(r"(?<![\w-])--[a-z0-9_-]+", " ".join(columns)))
         assert len(options) > 3 and options <= offered, (program, options - offered)
 
 
