@@ -330,7 +330,9 @@ set_peer(SSL *tls, const struct redis_target *target)
 	if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), host) == 1)
 		return true;
 	ERR_clear_error();
-	return SSL_set_tlsext_host_name(tls, host) == 1 && SSL_set1_host(tls, host) == 1;
+	return SSL_ctrl(tls, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+	                (void *)(uintptr_t)host) == 1 &&
+	       SSL_set1_host(tls, host) == 1;
 }
 
 /* false: it failed; else waits until the socket is as OpenSSL wants it. */

@@ -209,7 +209,7 @@ pg_add(const struct sql_tokens *t, const struct store_token *rows, size_t count,
 	static const size_t offsets[] = {offsetof(struct store_counts, spam),
 	                                 offsetof(struct store_counts, ham),
 	                                 offsetof(struct store_counts, atime)};
-	struct pg_array arrays[4] = {{NULL}};
+	struct pg_array arrays[4] = {{0}};
 	struct sql_value values[5] = {sql_integer(t->user)};
 	enum status status;
 	bool good = pg_keys(rows, count, &arrays[0], &values[1]);
@@ -229,7 +229,7 @@ pg_run(const struct sql_tokens *t, const char *text, struct sql_value *values, s
        const struct store_token *rows, size_t row_count, sql_row_fn fn, void *data,
        uint64_t *affected_r, struct error *error)
 {
-	struct pg_array array = {NULL};
+	struct pg_array array = {0};
 	enum status status = STATUS_LIMIT;
 
 	if (pg_keys(rows, row_count, &array, &values[count]))
