@@ -23,6 +23,7 @@
 #include "cmd/dns_check.h"
 #include "cmd/home.h"
 #include "cmd/option.h"
+#include "cmd/sender_list.h"
 #include "cmd/stderr_log.h"
 #include "dns/probe.h"
 #include "util/clock.h"
@@ -37,7 +38,6 @@ enum exit_code {
 	CODE_SPAM = 5,
 	CODE_KILLED = 15,
 	CODE_USAGE = 64,
-	CODE_UNAVAILABLE = 69,
 	CODE_OS_ERROR = 71,
 	CODE_IO_ERROR = 74
 };
@@ -69,7 +69,9 @@ struct options {
 	struct strbuf pre, cf;
 	enum archive_format format;
 	bool create_prefs, has_error_code, help, version, lint, net, local;
-	bool remove_markup, test_mode, progress, report, revoke, list_message, list_address;
+	bool remove_markup, test_mode, progress, report, revoke;
+	bool list_message[SENDER_OPERATIONS];
+	const char *list_address[SENDER_OPERATIONS];
 	bool removed_option, ignored_option, dns_check, dns_check_json;
 	int error_code;
 };
@@ -77,12 +79,12 @@ struct options {
 #define AT(field) offsetof(struct options, field)
 /* clang-format off */
 static const struct cmd_option rows[] = {
-	{ "add-addr-to-blocklist|add-addr-to-blacklist", CMD_TEXT, ACTION_SET, AT(list_address) },
-	{ "add-addr-to-welcomelist|add-addr-to-whitelist", CMD_TEXT, ACTION_SET, AT(list_address) },
-	{ "remove-addr-from-welcomelist|remove-addr-from-whitelist", CMD_TEXT, ACTION_SET, AT(list_address) },
-	{ "add-to-blocklist|add-to-blacklist", CMD_NONE, ACTION_SET, AT(list_message) },
-	{ "add-to-welcomelist|add-to-whitelist|W", CMD_NONE, ACTION_SET, AT(list_message) },
-	{ "remove-from-welcomelist|remove-from-whitelist|R", CMD_NONE, ACTION_SET, AT(list_message) },
+	{ "add-addr-to-blocklist|add-addr-to-blacklist", CMD_TEXT, ACTION_TEXT, AT(list_address[SENDER_BLOCKLIST]) },
+	{ "add-addr-to-welcomelist|add-addr-to-whitelist", CMD_TEXT, ACTION_TEXT, AT(list_address[SENDER_WELCOMELIST]) },
+	{ "remove-addr-from-welcomelist|remove-addr-from-whitelist", CMD_TEXT, ACTION_TEXT, AT(list_address[SENDER_REMOVE]) },
+	{ "add-to-blocklist|add-to-blacklist", CMD_NONE, ACTION_SET, AT(list_message[SENDER_BLOCKLIST]) },
+	{ "add-to-welcomelist|add-to-whitelist|W", CMD_NONE, ACTION_SET, AT(list_message[SENDER_WELCOMELIST]) },
+	{ "remove-from-welcomelist|remove-from-whitelist|R", CMD_NONE, ACTION_SET, AT(list_message[SENDER_REMOVE]) },
 	{ "username|u", CMD_TEXT, ACTION_TEXT, AT(username) },
 	{ "configpath|config-file|config-dir|c|C", CMD_TEXT, ACTION_TEXT, AT(config_path) },
 	{ "siteconfigpath", CMD_TEXT, ACTION_TEXT, AT(site_path) },
@@ -225,9 +227,12 @@ static const char usage_text[] =
 	"  -V, --version               Print the version\n"
 	"  -h, --help                  Print this text\n"
 	"\n"
-	"Not there yet, because they need databases:\n"
-	"  -W, --add-to-welcomelist; -R, --remove-from-welcomelist; --add-to-blocklist;\n"
-	"  --add-addr-to-welcomelist, --add-addr-to-blocklist, --remove-addr-from-welcomelist\n";
+	"Lists of senders (plugins AWL and TxRep):\n"
+	"  -W, --add-to-welcomelist    Enter all addresses of the message as good ones\n"
+	"  --add-to-blocklist          Enter the authors of the message as bad ones\n"
+	"  -R, --remove-from-welcomelist  Remove all addresses of the message\n"
+	"  --add-addr-to-welcomelist=addr, --add-addr-to-blocklist=addr,\n"
+	"  --remove-addr-from-welcomelist=addr  The same for one address\n";
 
 static void
 print_version(void)
@@ -427,15 +432,41 @@ report_message_of(struct program *p, struct slice input)
 	         "spamassassin: for more information, re-run with -D option to see debug output");
 }
 
+/* The operation on lists of senders that was asked for, SENDER_OPERATIONS: none.  The reference
+ * does one of them, in this order. */
+static enum sender_operation
+list_operation(const struct options *o, bool of_message)
+{
+	static const enum sender_operation order[] = {SENDER_WELCOMELIST, SENDER_REMOVE,
+	                                              SENDER_BLOCKLIST};
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		if (of_message ? o->list_message[order[i]]
+		               : o->list_address[order[i]] != NULL &&
+		                         *o->list_address[order[i]] != '\0' &&
+		                         strcmp(o->list_address[order[i]], "0") != 0)
+			return order[i];
+	return SENDER_OPERATIONS;
+}
+
 static void
 run_message(struct program *p, struct slice input)
 {
+	enum sender_operation operation = list_operation(&p->options, true);
+
 	p->count++;
 	arena_set_budget(p->message_arena, ARENA_BYTES_BASE + input.len * ARENA_TIMES);
-	if (p->options.report || p->options.revoke)
-		report_message_of(p, input);
-	if (p->options.report || p->options.revoke || p->options.list_message)
+	if (operation != SENDER_OPERATIONS) {
+		struct check *check = make_check(p, input);
+
+		if (check != NULL)
+			sender_list_message(check, operation);
 		return;
+	}
+	if (p->options.report || p->options.revoke) {
+		report_message_of(p, input);
+		return;
+	}
 	if (p->options.remove_markup) {
 		struct slice clean = without_markup(p, input);
 
@@ -670,21 +701,26 @@ install_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* ---- what needs stores or network ---- */
+/* ---- all of it ---- */
 
-static bool
-wants_what_is_missing(const struct options *o)
+static int
+list_one_address(struct program *p, enum sender_operation operation)
 {
-	return o->list_message || o->list_address;
+	struct check *check = make_check(p, SLICE("\n"));
+
+	if (check == NULL)
+		return CODE_OS_ERROR;
+	sender_list_address(check, operation, slice_from_cstr(p->options.list_address[operation]));
+	return CODE_OK;
 }
 
-static void
-say_missing(struct program *p)
+/* Does a message go in and come out again? */
+static bool
+is_filter(const struct options *o, int count)
 {
-	log_warn(p->log, NULL,
-	         "spamassassin: address lists need a store, which is not there yet: "
-	         "nothing changed");
-	fail(p, CODE_UNAVAILABLE);
+	return count == 0 && !o->lint && !o->report && !o->revoke &&
+	       list_operation(o, true) == SENDER_OPERATIONS &&
+	       list_operation(o, false) == SENDER_OPERATIONS;
 }
 
 static int
@@ -695,9 +731,7 @@ run(struct program *p, char **targets, int count)
 	if (!load_filter(p, &error)) {
 		log_error(p->log, "config", "%s", error.text);
 		/* as a filter: the mail goes on, the exit code says that it was not looked at */
-		if (count == 0 && !p->options.lint && !p->options.list_address &&
-		    !p->options.report && !p->options.revoke &&
-		    !wants_what_is_missing(&p->options)) {
+		if (is_filter(&p->options, count)) {
 			struct slice message;
 
 			if (read_stdin(p, p->message_arena, &message))
@@ -710,11 +744,11 @@ run(struct program *p, char **targets, int count)
 	if (p->options.dns_check || p->options.dns_check_json)
 		return dns_check_run(p->filter, p->options.dns_check_json);
 	install_signals();
-	if (!p->options.list_address)
-		run_targets(p, targets, count);
-	if (wants_what_is_missing(&p->options))
-		say_missing(p);
-	if (p->options.report || p->options.revoke || p->options.list_message)
+	if (list_operation(&p->options, false) != SENDER_OPERATIONS)
+		return list_one_address(p, list_operation(&p->options, false));
+	run_targets(p, targets, count);
+	if (p->options.report || p->options.revoke ||
+	    list_operation(&p->options, true) != SENDER_OPERATIONS)
 		printf("%zu message(s) examined.\n", p->count);
 	return p->write_failed ? CODE_IO_ERROR : p->exit_code;
 }

@@ -1010,6 +1010,17 @@ run_step(struct check *check, const struct plan_priority *p, enum priority_step 
 	return true;
 }
 
+/* Metas that only answers kept from being settled before this priority. */
+static void
+run_answered_metas(struct check *check)
+{
+	const struct plan *plan = check->plan;
+
+	for (size_t i = plan->last_meta_begin; i < plan->meta_count; i++)
+		if (plan->answered_stage[i] < check->priority)
+			run_metas(check, i, i + 1);
+}
+
 enum { LAUNCH_PRIORITY = -100 };
 
 /* Rules that ask lists, and plugins that ask by hooks; once, when it is time for it. */
@@ -1078,10 +1089,15 @@ run_priority(struct check *check)
 		check->state = CHECK_STATE_HARVEST;
 		return;
 	}
+	if (check->step == STEP_HEADER_EVALS && p->needs_answers && !check->answers_are_in) {
+		check->state = CHECK_STATE_ANSWERS;
+		return;
+	}
 	check->is_in_step = !run_step(check, &check->plan->priorities[check->priority],
 	                              (enum priority_step)check->step);
 	if (!check->is_in_step && ++check->step == STEP_COUNT) {
 		check->step = 0;
+		check->answers_are_in = false;
 		check->priority++;
 	}
 }
@@ -1122,12 +1138,11 @@ harvest_outside(struct check *check, struct scan_wait *wait)
 	return done;
 }
 
-/* false: answers are on the way. */
+/* false: answers are on the way; scan->wait says when to look again. */
 static bool
-harvest(struct check *check)
+have_answers(struct check *check)
 {
 	struct scan *scan = &check->scan;
-	const struct plugin_set *set = scan->plugins;
 	int64_t deadline = scan_lookups_deadline(scan);
 	struct scan_wait wait = {.fd = -1, .until_ms = scan->deadline_ms};
 	bool done;
@@ -1143,10 +1158,32 @@ harvest(struct check *check)
 		wait_also(&wait, &answers);
 		done = false;
 	}
-	if (!done) {
+	if (!done)
 		scan->wait = wait;
+	return done;
+}
+
+/* Back to the rules, when all is in that they wait for; or when time is over. */
+static bool
+await_answers(struct check *check)
+{
+	if (!have_answers(check))
 		return false;
-	}
+	run_answered_metas(check);
+	check->answers_are_in = true;
+	check->state = CHECK_STATE_PRIORITY;
+	return true;
+}
+
+/* false: answers are on the way. */
+static bool
+harvest(struct check *check)
+{
+	struct scan *scan = &check->scan;
+	const struct plugin_set *set = scan->plugins;
+
+	if (!have_answers(check))
+		return false;
 	scan_lookups_end(scan);
 	for (size_t i = 0; i < set->count && scan_lookups_launched(scan); i++) {
 		const struct plugin *plugin = set->loaded[set->order[i]];
@@ -1202,7 +1239,8 @@ finish(struct check *check)
 enum check_status
 check_run(struct check *check)
 {
-	if (check->state == CHECK_STATE_PRIORITY || check->state == CHECK_STATE_HARVEST)
+	if (check->state == CHECK_STATE_PRIORITY || check->state == CHECK_STATE_ANSWERS ||
+	    check->state == CHECK_STATE_HARVEST)
 		scan_lookups_deliver(&check->scan);
 	switch (check->state) {
 	case CHECK_STATE_BEGIN:
@@ -1220,6 +1258,10 @@ check_run(struct check *check)
 		if (!check->is_in_step && is_at_gate(check))
 			return CHECK_WAIT;
 		run_priority(check);
+		break;
+	case CHECK_STATE_ANSWERS:
+		if (!await_answers(check))
+			return CHECK_WAIT;
 		break;
 	case CHECK_STATE_HARVEST:
 		if (!harvest(check))

@@ -30,6 +30,7 @@ enum check_state {
 	CHECK_STATE_BEGIN,
 	CHECK_STATE_RENDER, /* large messages only */
 	CHECK_STATE_PRIORITY,
+	CHECK_STATE_ANSWERS, /* between two steps of a priority: an eval wants all answers first */
 	CHECK_STATE_HARVEST,
 	CHECK_STATE_FINISH,
 	CHECK_STATE_DONE
@@ -58,6 +59,7 @@ struct check {
 	size_t priority;      /* index */
 	unsigned step;        /* of the priority */
 	bool is_in_step;      /* it goes on in the next call */
+	bool answers_are_in;  /* of the priority in hand: waited for */
 	struct check_pass pass;
 	const struct gates *gates;
 	VEC(const struct rule *) at_gate; /* gates that have no answer yet */

@@ -3,6 +3,8 @@
  */
 #include "check/learn.h"
 
+#include "plugins/txrep.h"
+
 /* Plugins that say more about a message, which is learned too. */
 static void
 add_metadata(struct scan *scan)
@@ -32,13 +34,31 @@ learn_prepare(struct check *check)
 	add_metadata(scan);
 }
 
+/* All plugins that learn; what one of them took was learned. */
+static enum bayes_result
+teach(struct check *check, bool is_spam, unsigned flags, unsigned txrep_flags)
+{
+	struct scan *scan = &check->scan;
+	enum bayes_result result;
+
+	if ((flags & BAYES_USE_IGNORES) && scan->core->use_learner && bayes_ignores(scan))
+		return BAYES_NOTHING;
+	result = bayes_learn(scan, is_spam, flags & ~(unsigned)BAYES_USE_IGNORES);
+	if (scan->core->use_learner && txrep_learn(scan, is_spam, txrep_flags))
+		result = BAYES_DONE;
+	return result;
+}
+
 enum bayes_result
 learn_message(struct check *check, enum learn_action action, bool use_ignores)
 {
 	learn_prepare(check);
-	if (action == LEARN_FORGET)
+	if (action == LEARN_FORGET) {
+		if (check->scan.core->use_learner)
+			txrep_forget(&check->scan);
 		return bayes_forget(&check->scan);
-	return bayes_learn(&check->scan, action == LEARN_SPAM, use_ignores ? BAYES_USE_IGNORES : 0);
+	}
+	return teach(check, action == LEARN_SPAM, use_ignores ? BAYES_USE_IGNORES : 0, 0);
 }
 
 void
@@ -52,7 +72,7 @@ learn_automatically(struct check *check)
 	check->autolearn_forced = points.force_names;
 	check->did_learn = BAYES_FAILED;
 	if (check->autolearn == AUTOLEARN_SPAM || check->autolearn == AUTOLEARN_HAM)
-		check->did_learn =
-			bayes_learn(scan, check->autolearn == AUTOLEARN_SPAM,
-		                    BAYES_NO_RELEARN | BAYES_USE_IGNORES | BAYES_SCANNED);
+		check->did_learn = teach(check, check->autolearn == AUTOLEARN_SPAM,
+		                         BAYES_NO_RELEARN | BAYES_USE_IGNORES | BAYES_SCANNED,
+		                         TXREP_AUTOLEARN);
 }

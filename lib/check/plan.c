@@ -16,6 +16,7 @@ struct builder {
 	struct hashmap header_groups; /* accessor + NUL + if-unset -> group index + 1 */
 	int *priorities;
 	size_t priority_count;
+	bool answers_are_in; /* of decided_stage() */
 };
 
 bool
@@ -213,6 +214,8 @@ place_eval(struct builder *b, const struct rule *rule)
 
 	if (rule->eval.eval == NULL)
 		return true; /* said when the configuration was read */
+	if (rule->kind == RULE_HEADER_EVAL && (rule->eval.eval->kinds & EVAL_AFTER_ANSWERS))
+		b->plan->priorities[priority_index(b, rule)].needs_answers = true;
 	eval.run = rule->eval.eval->run;
 	eval.call = (struct eval_call){
 		.rule = rule,
@@ -428,13 +431,16 @@ static size_t
 decided_stage(const struct builder *b, const struct rule *rule)
 {
 	if (!plan_rule_runs(rule, b->env) || rule->kind == RULE_EMPTY ||
-	    rule->kind == RULE_RBL_EVAL)
+	    (rule_is_eval(rule->kind) && rule->eval.eval == NULL))
 		return b->priority_count;
-	if (rule_is_eval(rule->kind) && (rule->eval.eval == NULL || is_asked_outside(b, rule)))
+	/* Templates may not run at all. */
+	if (is_special(rule) && !rule->exists)
 		return b->priority_count;
-	/* What needs answers is pending; templates may not run at all. */
-	if ((rule->tflags & TFLAG_NET) || is_special(rule))
-		return rule->exists ? priority_index(b, rule) : b->priority_count;
+	/* What needs answers is pending. */
+	if (!b->answers_are_in && (rule->kind == RULE_RBL_EVAL ||
+	                           (rule_is_eval(rule->kind) && is_asked_outside(b, rule)) ||
+	                           ((rule->tflags & TFLAG_NET) && !rule->exists)))
+		return b->priority_count;
 	return priority_index(b, rule);
 }
 
@@ -586,6 +592,29 @@ join_programs(struct builder *b)
 	return plan->meta_programs != NULL;
 }
 
+/* The last pass again, as if answers were in when their rules had their turn. */
+static bool
+find_answered_stages(struct builder *b, const struct meta_order *order, size_t count,
+                     unsigned *index_of)
+{
+	struct plan *plan = b->plan;
+	struct meta_order *again = arena_new_array(b->arena, struct meta_order, count + 1);
+
+	plan->answered_stage = arena_new_array(b->arena, size_t, count + 1);
+	if (again == NULL || plan->answered_stage == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		again[i].rule = order[i].rule;
+		index_of[order[i].rule->number] = (unsigned)i + 1;
+	}
+	b->answers_are_in = true;
+	order_metas(b, again, count, index_of);
+	b->answers_are_in = false;
+	for (size_t i = 0; i < count; i++)
+		plan->answered_stage[i] = again[i].stage;
+	return true;
+}
+
 static bool
 place_metas(struct builder *b)
 {
@@ -622,7 +651,8 @@ place_metas(struct builder *b)
 		plan->priorities[p].meta_end = at;
 	}
 	plan->last_meta_begin = at;
-	return link_dependents(b) && mark_metas(b, false) && mark_metas(b, true);
+	return find_answered_stages(b, order, count, index_of) && link_dependents(b) &&
+	       mark_metas(b, false) && mark_metas(b, true);
 }
 
 struct plan *

@@ -60,6 +60,8 @@ struct plan_priority {
 	VEC(struct plan_exists) exists; /* header NAME exists: */
 	struct plan_rules templates;    /* rules with %{NAME}: compiled for the message */
 	plan_evals header_evals, body_evals, rawbody_evals, full_evals;
+	bool needs_answers; /* one of the header evals comes after all answers (EVAL_AFTER_ANSWERS)
+	                     */
 	size_t meta_begin, meta_end; /* metas settled after this priority */
 };
 
@@ -74,6 +76,9 @@ struct plan {
 	struct meta_programs *meta_programs;
 	size_t meta_count;
 	size_t last_meta_begin; /* those of the last pass */
+	/* By meta, from last_meta_begin on: after which priority (index) it is settled if all
+	 * answers are in by then; priority_count: not before the last pass. */
+	size_t *answered_stage;
 	/* For score sets 0 and 1, and for 2 and 3. */
 	uint64_t *meta_always[2]; /* bits: true of no hits at all, or unknown: evaluated for every
 	                             message */

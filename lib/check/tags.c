@@ -91,7 +91,10 @@ tests_scores(struct check *check, struct slice separator)
 				strbuf_add(&out, separator);
 			strbuf_add(&out, list[i]->rule->name);
 			strbuf_add_byte(&out, '=');
-			strbuf_add_double(&out, list[i]->score);
+			if (list[i]->is_rounded)
+				strbuf_printf(&out, "%.3f", list[i]->score);
+			else
+				strbuf_add_double(&out, list[i]->score);
 		}
 	return out.len == 0 ? SLICE("none") : strbuf_slice(&out);
 }
@@ -375,11 +378,8 @@ tag_autolearn(struct check *check, const struct tag_call *call)
 static struct slice
 tag_autolearnscore(struct check *check, const struct tag_call *call)
 {
-	struct autolearn_points points;
-
 	(void)call;
-	autolearn_points(&check->scan, &points);
-	return arena_printf(check->scan.arena, "%.15g", points.all);
+	return arena_printf(check->scan.arena, "%.15g", autolearn_points_kept(&check->scan)->all);
 }
 
 static struct slice

@@ -25,6 +25,9 @@ struct spf_facts {
 /* NULL: the plugin is not loaded, or no rule asked anything. */
 const struct spf_facts *scan_spf_facts(struct scan *scan, enum spf_identity identity);
 
+/* The envelope sender that SPF goes by, lower case; data NULL: unknown, or SPF is not loaded. */
+struct slice scan_spf_sender(struct scan *scan);
+
 struct dkim_verifier;
 
 /* What the DKIM plugin found (auth/dkim.h); NULL: not loaded, no rule asked, or no DNS. */

@@ -137,6 +137,21 @@ autolearn_points(struct scan *scan, struct autolearn_points *points_r)
 		points_r->force_names = strbuf_slice(&force);
 }
 
+const struct autolearn_points *
+autolearn_points_kept(struct scan *scan)
+{
+	static const struct autolearn_points none = {.force_names = {(const unsigned char *)"", 0}};
+	struct autolearn_points *points;
+
+	if (scan->autolearn_points != NULL)
+		return scan->autolearn_points;
+	points = arena_new(scan->arena, struct autolearn_points);
+	if (points == NULL)
+		return &none;
+	autolearn_points(scan, points);
+	return scan->autolearn_points = points;
+}
+
 /* ---- decision ---- */
 
 static bool
@@ -185,7 +200,7 @@ autolearn_decide(struct scan *scan, bool is_spam, struct autolearn_points *point
 	*points_r = (struct autolearn_points){.force_names = SLICE("")};
 	if (settings == NULL)
 		return AUTOLEARN_NO;
-	autolearn_points(scan, points_r);
+	*points_r = *autolearn_points_kept(scan);
 	decision = discriminate(scan, settings, is_spam, points_r);
 	/* Who forced it is said of messages that are learned from. */
 	if (decision == AUTOLEARN_NO)

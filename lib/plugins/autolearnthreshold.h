@@ -26,6 +26,9 @@ enum autolearn {
 
 /* Points in the score set that has no learning in it. */
 void autolearn_points(struct scan *scan, struct autolearn_points *points_r);
+/* The same, of the hits that were there when somebody first asked for it (the reference: TxRep asks
+ * before the last metas are settled). */
+const struct autolearn_points *autolearn_points_kept(struct scan *scan);
 /*
  * What is to be learned.  Call when all rules have run; is_spam is the verdict.  points_r is
  * filled but for AUTOLEARN_DISABLED and _UNTRIED.

@@ -271,8 +271,8 @@ any_listed(struct scan *scan, const struct addrlist *list, slice_vec addrs)
 	return false;
 }
 
-static bool
-is_ignored(struct scan *scan)
+bool
+bayes_ignores(struct scan *scan)
 {
 	const struct core_settings *core = scan->core;
 	bool is_listed = (!addrlist_is_empty(&core->bayes_ignore_from) &&
@@ -453,7 +453,7 @@ score_once(struct scan *scan, struct bayes_state *state)
 	if (state->is_scored)
 		return;
 	state->is_scored = true;
-	if (!is_ignored(scan) && state->is_ready && store_of(scan, false, &store) == STATUS_OK) {
+	if (!bayes_ignores(scan) && state->is_ready && store_of(scan, false, &store) == STATUS_OK) {
 		score_message(scan, state, store);
 		expire_if_due(scan, store);
 	}
@@ -839,7 +839,7 @@ bayes_learn(struct scan *scan, bool is_spam, unsigned flags)
 
 	if (!is_learning_possible(scan) || state == NULL)
 		return BAYES_FAILED;
-	if ((flags & BAYES_USE_IGNORES) && is_ignored(scan))
+	if ((flags & BAYES_USE_IGNORES) && bayes_ignores(scan))
 		return BAYES_NOTHING;
 	if (begin_learning(scan, &store) != BAYES_DONE)
 		return BAYES_FAILED;

@@ -31,6 +31,8 @@ enum bayes_flag {
 	BAYES_SCANNED = 1U << 2      /* the message was scanned before in this struct scan */
 };
 
+/* Do bayes_ignore_from and bayes_ignore_to say that nobody learns of this message? */
+bool bayes_ignores(struct scan *scan);
 enum bayes_result bayes_learn(struct scan *scan, bool is_spam, unsigned flags);
 enum bayes_result bayes_forget(struct scan *scan);
 

@@ -7,8 +7,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "plugins/senders.h"
 #include "util/clock.h"
 #include "util/strbuf.h"
+
+/* __local_state_dir__ */
+#define LOCAL_STATE_DIR "/var/lib/spamassassin"
 
 enum { SAY_AGAIN_MS = 60000, RETRY_MS = 10000, BATCH_MESSAGES = 64, BATCH_MS = 25 };
 
@@ -25,6 +29,7 @@ struct learner {
 	bool is_batch;
 	unsigned batch_messages;
 	int64_t batch_until_ms;
+	struct senders *senders;
 };
 
 struct learner *
@@ -50,6 +55,8 @@ learner_close(struct learner *learner)
 	store_close(&learner->store);
 	store_keep_drop(&learner->keep);
 	learner->failed_ms = 0;
+	if (learner->senders != NULL)
+		senders_close(learner->senders);
 }
 
 void
@@ -58,6 +65,7 @@ learner_destroy(struct learner **learner)
 	if (*learner == NULL)
 		return;
 	learner_close(*learner);
+	senders_destroy(&(*learner)->senders);
 	arena_destroy(&(*learner)->arena);
 	free(*learner);
 	*learner = NULL;
@@ -67,6 +75,14 @@ int64_t
 learner_wait_ms(const struct learner *learner)
 {
 	return learner->wait_ms;
+}
+
+struct senders *
+learner_senders(struct learner *learner)
+{
+	if (learner->senders == NULL)
+		learner->senders = senders_create(learner->log);
+	return learner->senders;
 }
 
 enum status
@@ -134,26 +150,40 @@ home_of(const struct learner_user *user)
 	return pw == NULL ? "" : pw->pw_dir;
 }
 
-/* __userstate__ anywhere, ~ at the beginning. */
-static struct slice
-expand(struct arena *arena, struct slice path, const struct learner_user *user)
+static void
+add_directory(struct strbuf *out, const struct learner_user *user, bool is_state)
 {
-	static const struct slice state = {(const unsigned char *)"__userstate__", 13};
+	if (!is_state)
+		strbuf_add_cstr(out, LOCAL_STATE_DIR);
+	else if (user->state_dir != NULL)
+		strbuf_add_cstr(out, user->state_dir);
+	else
+		strbuf_printf(out, "%s/.spamassassin", home_of(user));
+}
+
+struct slice
+learner_expand(struct arena *arena, struct slice path, const struct learner_user *user)
+{
+	static const struct slice state = {(const unsigned char *)"__userstate__", 13},
+				  local = {(const unsigned char *)"__local_state_dir__", 19};
 	struct strbuf out;
-	size_t at;
 
 	strbuf_init(&out, arena, 0);
 	if (path.len > 0 && path.data[0] == '~') {
 		strbuf_add_cstr(&out, home_of(user));
 		path = slice_from(path, slice_find_byte(path, '/', 0));
 	}
-	while ((at = slice_find(path, state, 0)) != SLICE_NPOS) {
+	for (;;) {
+		size_t at = slice_find(path, state, 0), other = slice_find(path, local, 0);
+		bool is_state = at < other;
+
+		if (!is_state)
+			at = other;
+		if (at == SLICE_NPOS)
+			break;
 		strbuf_add(&out, slice_sub(path, 0, at));
-		if (user->state_dir != NULL)
-			strbuf_add_cstr(&out, user->state_dir);
-		else
-			strbuf_printf(&out, "%s/.spamassassin", home_of(user));
-		path = slice_from(path, at + state.len);
+		add_directory(&out, user, is_state);
+		path = slice_from(path, at + (is_state ? state.len : local.len));
 	}
 	strbuf_add(&out, path);
 	strbuf_add_byte(&out, '\0');
@@ -188,7 +218,7 @@ learner_config(struct arena *arena, const struct core_settings *core,
                const struct learner_user *user, const struct log *log,
                struct store_config *config_r, struct error *error)
 {
-	struct slice path = expand(arena, core->bayes_path, user);
+	struct slice path = learner_expand(arena, core->bayes_path, user);
 
 	if (path.data == NULL)
 		return error_set(error, STATUS_LIMIT, "no memory for bayes_path");

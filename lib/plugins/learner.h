@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 struct learner;
+struct senders;
 
 /* Whose data.  NULL and len 0: the process's own. */
 struct learner_user {
@@ -46,6 +47,13 @@ bool learner_is_batch(const struct learner *learner);
 bool learner_batch_goes_on(struct learner *learner);
 /* Says what went wrong, but not all the time. */
 void learner_warn(struct learner *learner, const struct error *error);
+/* The lists of senders that this process has open (senders.h), made on first use; NULL: no memory.
+ */
+struct senders *learner_senders(struct learner *learner);
+/* __userstate__ and __local_state_dir__ anywhere, ~ at the beginning.  Ends in a NUL that is not
+ * counted; data NULL: no memory. */
+struct slice learner_expand(struct arena *arena, struct slice path,
+                            const struct learner_user *user);
 /* Gives back what is open: another process, or another user, comes. */
 void learner_close(struct learner *learner);
 

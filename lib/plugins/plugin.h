@@ -31,6 +31,8 @@ enum eval_kind {
 	EVAL_BODY = 1U << 1, /* rawbody rules may call it too */
 	EVAL_FULL = 1U << 2,
 	EVAL_RBL = 1U << 3,
+	/* Besides its kind: it wants all that other rules find, DNS answers included, first. */
+	EVAL_AFTER_ANSWERS = 1U << 4,
 	EVAL_ANY = EVAL_HEADER | EVAL_BODY | EVAL_FULL
 };
 

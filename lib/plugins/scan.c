@@ -489,7 +489,7 @@ record_hit(struct scan *scan, const struct rule *rule, const char *area, double 
 	unsigned *index = &scan->hit_index[rule->number];
 	bool first = scan->values[rule->number] == 0;
 
-	if (score == 0 || (!first && !(rule->tflags & TFLAG_MULTIPLE)))
+	if (!first && !(rule->tflags & TFLAG_MULTIPLE))
 		return;
 	scan->values[rule->number] += value > 0 ? value : 1;
 	if (first)
@@ -501,8 +501,8 @@ record_hit(struct scan *scan, const struct rule *rule, const char *area, double 
 	if (!slice_starts(rule->name, SLICE("__")))
 		scan->score += score;
 	if (*index == 0) {
-		if (vec_push(scan->arena, &scan->hits, (struct scan_hit){rule, score, 0, area}) ==
-		    NULL)
+		if (vec_push(scan->arena, &scan->hits,
+		             (struct scan_hit){rule, score, 0, area, false}) == NULL)
 			return;
 		*index = (unsigned)scan->hits.count;
 	}
@@ -512,7 +512,8 @@ record_hit(struct scan *scan, const struct rule *rule, const char *area, double 
 void
 scan_hit(struct scan *scan, const struct rule *rule, const char *area, double value)
 {
-	record_hit(scan, rule, area, value, scan_rule_score(scan, rule));
+	if (scan_rule_score(scan, rule) != 0)
+		record_hit(scan, rule, area, value, scan_rule_score(scan, rule));
 }
 
 void
@@ -527,7 +528,16 @@ scan_hit_name(struct scan *scan, struct slice rule_name, const char *area, doubl
 void
 scan_hit_score(struct scan *scan, const struct rule *rule, const char *area, double score)
 {
+	if (score != 0)
+		record_hit(scan, rule, area, 1, score);
+}
+
+void
+scan_hit_rounded(struct scan *scan, const struct rule *rule, const char *area, double score)
+{
 	record_hit(scan, rule, area, 1, score);
+	if (scan->hit_index[rule->number] != 0)
+		scan->hits.items[scan->hit_index[rule->number] - 1].is_rounded = true;
 }
 
 void

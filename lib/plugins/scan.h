@@ -25,8 +25,9 @@ struct scan_env {
 	struct uri_config uri_config;
 	struct netset trusted, internal, msa;
 	bool local_tests_only;
-	bool may_learn;     /* score sets 2 and 3 are there */
-	unsigned score_set; /* 0, 1; a scan adds 2 when Bayes is ready */
+	bool may_learn;           /* score sets 2 and 3 are there */
+	bool no_auto_welcomelist; /* test mode: use_auto_welcomelist is 0, whatever is configured */
+	unsigned score_set;       /* 0, 1; a scan adds 2 when Bayes is ready */
 	unsigned address_parser;
 	struct slice languages_path;         /* TextCat's file, data NULL: none found */
 	const struct lookup_policy *lookups; /* rbl_timeout, for lookup.c */
@@ -39,6 +40,7 @@ struct scan_hit {
 	double score;     /* of one hit */
 	unsigned count;   /* how often it was scored (tflags multiple) */
 	const char *area; /* "BODY: " ... for reports */
+	bool is_rounded;  /* the score is written with three decimals */
 };
 
 struct scan_log {
@@ -90,6 +92,9 @@ struct scan {
 	bool time_limit_exceeded, limit_logged;
 	bool match_limit_exceeded; /* a pattern was given up before its end */
 	bool autolearn_disabled;   /* a plugin says that nothing is to be learned of it */
+	/* of autolearnthreshold.c, once somebody asked: later hits do not count; NULL: nobody did
+	 */
+	const struct autolearn_points *autolearn_points;
 
 	struct hashmap tags;     /* name -> struct scan_tag * */
 	struct hashmap metadata; /* lower-case name -> struct slice *: X-Languages ... */
@@ -162,6 +167,8 @@ void scan_hit(struct scan *scan, const struct rule *rule, const char *area, doub
 void scan_hit_name(struct scan *scan, struct slice rule_name, const char *area, double value);
 /* The same with a score of its own in place of the rule's. */
 void scan_hit_score(struct scan *scan, const struct rule *rule, const char *area, double score);
+/* The same; counts as a hit too where nothing is left of the score ("0.000"). */
+void scan_hit_rounded(struct scan *scan, const struct rule *rule, const char *area, double score);
 static inline bool
 scan_has_hit(const struct scan *scan, const struct rule *rule)
 {

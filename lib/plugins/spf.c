@@ -628,6 +628,15 @@ scan_spf_facts(struct scan *scan, enum spf_identity identity)
 	return state == NULL ? NULL : &state->checks[identity].facts;
 }
 
+struct slice
+scan_spf_sender(struct scan *scan)
+{
+	const struct spf_state *state =
+		scan->plugins->loaded[PLUGIN_ID_spf] == NULL ? NULL : prepare(scan);
+
+	return state != NULL && state->has_sender ? state->sender : SLICE_NULL;
+}
+
 /* ---- evals ---- */
 
 static int

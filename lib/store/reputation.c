@@ -103,7 +103,14 @@ reputation_add(struct reputation *list, const struct reputation_key *key,
 enum status
 reputation_remove(struct reputation *list, const struct reputation_key *key, struct error *error)
 {
-	return list->backend->remove(list, key, error);
+	return list->backend->remove(list, key, slice_eq(key->ip, SLICE("none")), error);
+}
+
+enum status
+reputation_remove_one(struct reputation *list, const struct reputation_key *key,
+                      struct error *error)
+{
+	return list->backend->remove(list, key, false, error);
 }
 
 enum status

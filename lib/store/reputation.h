@@ -68,8 +68,9 @@ struct reputation_backend {
 	                   struct reputation_entry *entry_r, struct error *error);
 	enum status (*add)(struct reputation *list, const struct reputation_key *key,
 	                   struct reputation_entry *entry, double score, struct error *error);
+	/* all_of_address: every entry of key->address, whatever its ip */
 	enum status (*remove)(struct reputation *list, const struct reputation_key *key,
-	                      struct error *error);
+	                      bool all_of_address, struct error *error);
 	enum status (*each)(struct reputation *list, reputation_fn fn, void *data,
 	                    struct error *error);
 };
@@ -109,6 +110,9 @@ enum status reputation_add(struct reputation *list, const struct reputation_key 
 /* Between begin and commit.  ip "none": all entries of the address. */
 enum status reputation_remove(struct reputation *list, const struct reputation_key *key,
                               struct error *error) WARN_UNUSED;
+/* The same, for "none" too the one entry alone. */
+enum status reputation_remove_one(struct reputation *list, const struct reputation_key *key,
+                                  struct error *error) WARN_UNUSED;
 /* Each entry, of the config's user where a list holds many users'. */
 enum status reputation_each(struct reputation *list, reputation_fn fn, void *data,
                             struct error *error) WARN_UNUSED;

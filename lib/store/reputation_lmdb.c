@@ -313,13 +313,13 @@ remove_all(struct lmdb_list *l, void *data)
 }
 
 static enum status
-remove_entry(struct reputation *list, const struct reputation_key *key, struct error *error)
+remove_entry(struct reputation *list, const struct reputation_key *key, bool all_of_address,
+             struct error *error)
 {
 	unsigned char text[LMDB_TEXT_BYTES_MAX];
 	struct entry_call call = {key_text(key, text), NULL};
-	bool all = slice_eq(key->ip, SLICE("none"));
 
-	return guarded(list, all ? remove_all : remove_one, &call, error);
+	return guarded(list, all_of_address ? remove_all : remove_one, &call, error);
 }
 
 /* ---- what the reference's list holds ---- */

@@ -73,6 +73,7 @@ stage_of(const struct check *check)
 		return STAGE_RENDER;
 	case CHECK_STATE_PRIORITY:
 		return STAGE_FIRST_STEP + (int)check->step;
+	case CHECK_STATE_ANSWERS:
 	case CHECK_STATE_HARVEST:
 	case CHECK_STATE_FINISH:
 	case CHECK_STATE_DONE:
