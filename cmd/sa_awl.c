@@ -42,7 +42,18 @@ usage(void)
 
 enum option { OPTION_CLEAN, OPTION_DRY_RUN, OPTION_MIN, OPTION_HELP, OPTION_IMPORT, OPTION_NONE };
 
-static const char *const names[] = {"clean", "dry-run", "min", "help", "import"};
+/* clang-format off */
+static const struct {
+	const char *name;
+	enum option option;
+} rows[] = {
+	{ "clean", OPTION_CLEAN },
+	{ "dry-run", OPTION_DRY_RUN },
+	{ "help", OPTION_HELP },
+	{ "import", OPTION_IMPORT },
+	{ "min", OPTION_MIN },
+};
+/* clang-format on */
 
 /* As Getopt::Long finds it: cut short where that is no riddle, in any case. */
 static enum option
@@ -50,11 +61,11 @@ find_option(const char *word, size_t len)
 {
 	enum option found = OPTION_NONE;
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (len > 0 && strncasecmp(names[i], word, len) == 0) {
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (len > 0 && strncasecmp(rows[i].name, word, len) == 0) {
 			if (found != OPTION_NONE)
 				return OPTION_NONE;
-			found = (enum option)i;
+			found = rows[i].option;
 		}
 	return found;
 }

@@ -31,6 +31,7 @@
 #include "spamd/sandbox.h"
 #include "spamd/warm.h"
 #include "spamd/worker.h"
+#include "plugins/senders.h"
 #include "store/sql.h"
 #include "util/clock.h"
 
@@ -120,20 +121,13 @@ asks_store(const struct server *server)
 	       sqlite_file(server).len == 0;
 }
 
-/*
- * Where workers learn; NULL: they do not.  "": it depends on whose mail comes.
- */
+/* Of a file: absolute, or "" where it depends on whose mail comes. */
 static const char *
-find_store_directory(struct server *server)
+directory_of(struct server *server, struct slice path)
 {
-	const struct core_settings *core = conf_core(server->filter->conf);
-	struct slice path = sqlite_file(server), directory;
+	struct slice directory;
 	const char *text;
 
-	if (!learns(server) || asks_store(server))
-		return NULL;
-	if (path.len == 0)
-		path = core->bayes_path;
 	if (path.len == 0 || path.data[0] != '/' ||
 	    slice_find(path, SLICE("__userstate__"), 0) != SLICE_NPOS)
 		return "";
@@ -156,6 +150,27 @@ prepare_databases(const struct server *server)
 	if (scores != NULL && problem.text[0] != '\0')
 		log_error(server->log, "config", "%s", problem.text);
 	user_scores_close(&scores);
+}
+
+/*
+ * Where workers write what they learn, of words and of senders; NULL: nowhere.  "": it depends on
+ * whose mail comes, or they are two places.
+ */
+static const char *
+find_store_directory(struct server *server)
+{
+	const struct conf *conf = server->filter->conf;
+	struct slice senders = sender_list_path(conf);
+	const char *words = NULL, *list;
+
+	if (learns(server) && !asks_store(server))
+		words = directory_of(server, sqlite_file(server).len > 0
+		                                     ? sqlite_file(server)
+		                                     : conf_core(conf)->bayes_path);
+	if (senders.data == NULL)
+		return words;
+	list = directory_of(server, senders);
+	return words == NULL || strcmp(words, list) == 0 ? list : "";
 }
 
 /* Says why not, when not. */

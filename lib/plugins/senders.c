@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/addr.h"
+#include "plugins/txrep.h"
 #include "util/clock.h"
 #include "util/strbuf.h"
 
@@ -121,22 +122,34 @@ sender_user(struct scan *scan)
 
 /* Of the plugin that was loaded last: its directives have the names. */
 static const struct sender_settings *
-settings_in_force(const struct scan *scan)
+settings_in_force(const struct conf *conf)
 {
-	for (size_t i = scan->plugins->count; i-- > 0;) {
-		enum plugin_id id = scan->plugins->order[i];
+	const struct plugin_set *set = conf_plugins(conf);
+
+	for (size_t i = set->count; i-- > 0;) {
+		enum plugin_id id = set->order[i];
 
 		if (id == PLUGIN_ID_awl || id == PLUGIN_ID_txrep)
-			return plugin_settings(scan->conf, scan->plugins->loaded[id]);
+			return plugin_settings(conf, set->loaded[id]);
 	}
 	return NULL;
+}
+
+struct slice
+sender_list_path(const struct conf *conf)
+{
+	const struct sender_settings *settings = settings_in_force(conf);
+
+	if (settings == NULL)
+		return SLICE_NULL;
+	return txrep_has_two_lists(conf) ? SLICE("") : settings->path;
 }
 
 enum status
 sender_config(struct scan *scan, struct slice path, struct reputation_config *config_r,
               struct error *error)
 {
-	const struct sender_settings *settings = settings_in_force(scan);
+	const struct sender_settings *settings = settings_in_force(scan->conf);
 	bool is_default;
 
 	if (settings == NULL)

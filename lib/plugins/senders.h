@@ -52,6 +52,10 @@ struct slice sender_network(struct scan *scan, const struct sender_settings *set
 /* _DKIMDOMAIN_: who signed; data NULL: nobody. */
 struct slice sender_signed_by(struct scan *scan);
 
+/* auto_welcomelist_path where this configuration has a list of senders in a file; data NULL: it has
+ * none; "": more than one. */
+struct slice sender_list_path(const struct conf *conf);
+
 /* The rule of that name hits with a score of its own, three decimals of it. */
 void sender_hit(struct scan *scan, struct slice rule, const char *area, double score);
 

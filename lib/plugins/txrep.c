@@ -424,6 +424,14 @@ open_parts(struct run *run)
 	return status;
 }
 
+bool
+txrep_has_two_lists(const struct conf *conf)
+{
+	const struct txrep_settings *settings = plugin_settings(conf, &plugin_txrep);
+
+	return settings != NULL && settings->use_txrep && settings->user2global_ratio != 0;
+}
+
 static void
 warn(struct run *run)
 {

@@ -16,6 +16,8 @@ enum txrep_flag {
 /* true: counts as learned, which the reference says where there is nothing to add. */
 bool txrep_learn(struct scan *scan, bool is_spam, unsigned flags);
 void txrep_forget(struct scan *scan);
+/* txrep_user2global_ratio: a list of the user's and one of all. */
+bool txrep_has_two_lists(const struct conf *conf);
 /* As awl_operate(). */
 void txrep_operate(struct scan *scan, enum sender_operation operation, struct slice address,
                    FILE *out);

@@ -454,16 +454,21 @@ find_path(const struct reputation_config *config, struct lmdb_env *e, bool *impo
 	static const char remedy[] = "move it away, and a new one is begun";
 	enum found found;
 	struct stat st;
+	int saved_errno;
 
 	if (!lmdb_env_init(e, config->path, ".lmdb", remedy))
 		return error_set(error, STATUS_BAD, "auto_welcomelist_path is too long");
 	found = look_at(config->path);
+	saved_errno = errno;
 	*import_r = found == FOUND_BERKELEY;
 	if (*import_r || stat(e->path, &st) == 0)
 		return STATUS_OK;
 	(void)lmdb_env_init(e, config->path, "", remedy);
+	/* The reference's words, which people look for. */
 	if (found == FOUND_ERROR)
-		return error_set(error, STATUS_IO, "%s: %s", config->path, strerror(errno));
+		return error_set(error, STATUS_IO,
+		                 "cannot create tmp lockfile or list of senders %s: %s",
+		                 config->path, strerror(saved_errno));
 	if (found == FOUND_OTHER)
 		return error_set(error, STATUS_BAD,
 		                 "%s is damaged, or no list of Winnow's or Berkeley DB's: %s",

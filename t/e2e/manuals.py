@@ -11,6 +11,7 @@ PAGES = {
     'spamassassin': ('cmd/spamassassin.c', 'doc/spamassassin.1'),
     'sa-check_spamd': ('cmd/sa_check_spamd.c', 'doc/sa-check_spamd.1'),
     'sa-compile': ('cmd/sa_compile.c', 'doc/sa-compile.1'),
+    'sa-awl': ('cmd/sa_awl.c', 'doc/sa-awl.1'),
     'sa-learn': ('cmd/sa_learn.c', 'doc/sa-learn.1'),
     'spamc': ('spamc/options.c', 'doc/spamc.1'),
     'spamd': ('spamd/options.c', 'doc/spamd.8'),
