@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,7 +22,7 @@
 /* Room in the address space, not on disk: a million tokens take 60 MB. */
 #define MAP_BYTES ((size_t)16 << 30)
 
-enum { READERS_MAX = 2048, CHECK_WAIT_MS = 2000, TREES_MAX = 4 };
+enum { READERS_MAX = 2048, CHECK_WAIT_MS = 2000, TREES_MAX = 4, DISK_FULL_BYTES = 1 << 18 };
 
 /* ---- errors ---- */
 
@@ -29,6 +30,14 @@ static enum status
 damaged(const struct lmdb_env *e, const char *what, struct error *error)
 {
 	return error_set(error, STATUS_BAD, "%s is damaged (%s): %s", e->path, what, e->remedy);
+}
+
+static bool
+is_disk_full(const struct lmdb_env *e)
+{
+	struct statvfs fs;
+
+	return fstatvfs(e->fd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BYTES;
 }
 
 static enum status
@@ -48,13 +57,19 @@ failed(const struct lmdb_env *e, int rc, struct error *error)
 		return damaged(e, mdb_strerror(rc), error);
 	case MDB_MAP_FULL:
 		return error_set(error, STATUS_LIMIT, "%s has reached its largest size", e->path);
+	case EIO:
+		/* So the library says that it could write a part only. */
+		if (is_disk_full(e))
+			return failed(e, ENOSPC, error);
+		break;
 	case ENOSPC:
 	case EDQUOT:
 		return error_set(error, STATUS_IO, "%s: %s: nothing was written", e->path,
 		                 strerror(rc));
 	default:
-		return error_set(error, STATUS_IO, "%s: %s", e->path, mdb_strerror(rc));
+		break;
 	}
+	return error_set(error, STATUS_IO, "%s: %s", e->path, mdb_strerror(rc));
 }
 
 /* ---- calls of the library, guarded ---- */
