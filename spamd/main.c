@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "check/paths.h"
+#include "plugins/senders.h"
 #include "spamd/daemon.h"
 #include "spamd/listener.h"
 #include "spamd/logger.h"
@@ -31,7 +32,6 @@
 #include "spamd/sandbox.h"
 #include "spamd/warm.h"
 #include "spamd/worker.h"
-#include "plugins/senders.h"
 #include "store/sql.h"
 #include "util/clock.h"
 
