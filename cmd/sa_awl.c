@@ -35,7 +35,13 @@ static int
 usage(void)
 {
 	fputs("\nusage: sa-awl [--clean] [--dry-run] [--min n] [dbfile]\n"
-	      "       sa-awl --import oldfile [dbfile]\n",
+	      "       sa-awl --import oldfile [dbfile]\n"
+	      "\n"
+	      "  --clean           Remove entries with fewer messages than --min says\n"
+	      "  --dry-run         With --clean: only print them\n"
+	      "  --min n           The least number of messages that keeps an entry (2)\n"
+	      "  --import oldfile  Add the entries of SpamAssassin's Berkeley DB file\n"
+	      "  --help            Print this text\n",
 	      stderr);
 	return CODE_ERROR;
 }
