@@ -239,7 +239,7 @@ network_v6(struct arena *arena, struct slice ip, unsigned bits)
 		groups--;
 	strbuf_init(&out, arena, 0);
 	for (unsigned i = 0; i < groups; i++)
-		strbuf_printf(&out, "%s%02x%02x", i == 0 ? "" : ":", addr.bytes[2 * i],
+		strbuf_printf(&out, "%s%02X%02X", i == 0 ? "" : ":", addr.bytes[2 * i],
 		              addr.bytes[2 * i + 1]);
 	if (groups < 8)
 		strbuf_add_cstr(&out, "::");

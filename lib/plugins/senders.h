@@ -45,7 +45,7 @@ struct slice sender_user(struct scan *scan);
 
 /* Lower case, and no byte that the lists' keys give a meaning to. */
 struct slice sender_address(struct arena *arena, struct slice address);
-/* The network of the address as the reference writes it ("192.0", "2001:0db8:0001::"); "none" for
+/* The network of the address as the reference writes it ("192.0", "2001:0DB8:0001::"); "none" for
  * what is no address, or data NULL. */
 struct slice sender_network(struct scan *scan, const struct sender_settings *settings,
                             struct slice ip, const char *area);

@@ -37,7 +37,7 @@ struct reputation_config {
 
 struct reputation_key {
 	struct slice address; /* lower case, or another identity of TxRep; no NUL ; ' " ! | in it */
-	struct slice ip;      /* "192.0", "2001:0db8:0001::", "none", "WELCOMELIST_OUT" */
+	struct slice ip;      /* "192.0", "2001:0DB8:0001::", "none", "WELCOMELIST_OUT" */
 	struct slice signed_by; /* domains, blanks between; data NULL: nobody.  SQL only */
 };
 

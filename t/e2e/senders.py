@@ -122,8 +122,8 @@ def _():
     v4 = {None: "192.0", "8": "192", "24": "192.0.2", "32": "192.0.2.130", "25": "192.0.2.128", "0": "0"}
     for bits, key in v4.items():
         scan("awl", path, message(ip="192.0.2.130"), *["auto_welcomelist_ipv4_mask_len " + bits] if bits else [])
-    v6 = {None: "2a01:04f8:0123::", "64": "2a01:04f8:0123:4567::", "128": "2a01:04f8:0123:4567:0000:0000:0000:0001",
-          "0": "0000::", "33": "2a01:04f8::"}
+    v6 = {None: "2A01:04F8:0123::", "64": "2A01:04F8:0123:4567::", "128": "2A01:04F8:0123:4567:0000:0000:0000:0001",
+          "0": "0000::", "33": "2A01:04F8::"}
     for bits, key in v6.items():
         scan("awl", path, message(sender="A@Example.COM", ip="IPv6:2a01:4f8:123:4567::1"),
              *["auto_welcomelist_ipv6_mask_len " + bits] if bits else [])
@@ -254,7 +254,7 @@ def _():
                      "txrep_weight_email 0", "txrep_weight_helo 0", "txrep_track_messages 0")
     assert got["email"] == "_TXREPEMAILIP_", got
     scan("txrep", path, message(ip="IPv6:2a01:4f8:123:4567::1", number=3), "txrep_ipv6_mask_len 64")
-    assert {"a@example.com|ip=2a01:04f8:0123:4567::", "2a01:4f8:123:4567::1|ip=none"} <= set(listing(path))
+    assert {"a@example.com|ip=2A01:04F8:0123:4567::", "2a01:4f8:123:4567::1|ip=none"} <= set(listing(path))
     code, _out, err = run("txrep", path, ["--lint", "--cf", "txrep_factor 1.5"])
     assert code == 1 and "txrep_factor" in err, err
 
