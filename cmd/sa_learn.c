@@ -24,7 +24,9 @@
 #include "plugins/bayes_combine.h"
 #include "plugins/bayes_expire.h"
 #include "store/dump.h"
+#include "store/old_bayes.h"
 #include "util/clock.h"
+#include "util/file.h"
 #include "util/heap.h"
 #include "util/strbuf.h"
 
@@ -302,7 +304,7 @@ static const char usage_text[] =
 	"     --randseed <n>        Of that probability\n"
 	"     --stopafter <n>       Stop when more than n messages were learned\n"
 	"     -L, --local           No network tests\n"
-	"     --import              Take over databases of old versions (see the manual page)\n"
+	"     --import              Take over what SpamAssassin learned into DB_File\n"
 	"     --clear               Remove the store\n"
 	"     --backup              Print the store as text\n"
 	"     --restore <file>      Fill the store from such a text\n"
@@ -634,14 +636,100 @@ run_restore(struct program *p)
 	return CODE_OK;
 }
 
+/* ---- the reference's files of DB_File ---- */
+
+enum { OLD_BYTES_MAX = 1 << 30 };
+
+static enum status
+read_old(struct program *p, const char *path, const char *end, struct slice *text_r,
+         struct error *error)
+{
+	struct slice name = arena_printf(p->arena, "%s%s", path, end);
+
+	if (name.data == NULL)
+		return error_set(error, STATUS_LIMIT, "no memory for %s", path);
+	return file_read(p->arena, (const char *)name.data, OLD_BYTES_MAX, text_r, error);
+}
+
+/* A store that holds something stays as it is. */
+static enum status
+open_empty(struct program *p, struct store **store_r, struct error *error)
+{
+	struct store_variables v;
+	enum status status = open_store(p, true, store_r, error);
+
+	if (status == STATUS_OK)
+		status = store_variables(*store_r, &v, error);
+	if (status == STATUS_OK && (v.spam_messages > 0 || v.ham_messages > 0 || v.tokens > 0))
+		return error_set(error, STATUS_BAD,
+		                 "something was learned already: remove it with --clear, or use "
+		                 "--backup and --restore");
+	return status;
+}
+
+/* bayes_toks and bayes_seen into `out`, as a dump. */
+static enum status
+write_old(struct program *p, const char *path, FILE *out, struct error *error)
+{
+	struct slice tokens, seen = SLICE_NULL;
+	struct error none;
+	struct stat st;
+	enum status status = read_old(p, path, "_toks", &tokens, error);
+
+	if (status == STATUS_NONE)
+		return error_set(error, STATUS_NONE, "there is no %s_toks", path);
+	if (status == STATUS_OK && read_old(p, path, "_seen", &seen, &none) != STATUS_OK)
+		seen = SLICE_NULL;
+	if (status == STATUS_OK)
+		status = old_bayes_dump(tokens, seen, out, error);
+	if (status == STATUS_OK &&
+	    stat(arena_cstr(p->arena, arena_printf(p->arena, "%s_journal", path)), &st) == 0 &&
+	    st.st_size > 0)
+		log_warn(p->log, "bayes",
+		         "%s_journal is not read: SpamAssassin's sa-learn --sync would have merged "
+		         "it before",
+		         path);
+	return status;
+}
+
+static enum status
+import_old(struct program *p, struct dump_result *result_r, struct error *error)
+{
+	struct store_config config;
+	struct store *store;
+	FILE *text = tmpfile();
+	enum status status;
+
+	if (text == NULL)
+		return error_set(error, STATUS_IO, "no temporary file: %s", strerror(errno));
+	status = learner_config(p->arena, core_of(p), &p->user, p->log, &config, error);
+	if (status == STATUS_OK)
+		status = write_old(p, config.path, text, error);
+	if (status == STATUS_OK)
+		status = open_empty(p, &store, error);
+	if (status == STATUS_OK) {
+		rewind(text);
+		status = dump_restore(store, text, clock_wall_s(), LOCK_WAIT_MS, false, result_r,
+		                      error);
+	}
+	fclose(text);
+	return status;
+}
+
 static int
 run_import(struct program *p)
 {
-	log_error(p->log, "bayes",
-	          "databases of DB_File cannot be read here: with SpamAssassin's sa-learn --backup "
-	          "write a text, and read it with sa-learn --restore");
-	puts("import failed, original files were not touched");
-	return CODE_NOTHING;
+	struct dump_result result;
+	struct error error = {""};
+
+	if (import_old(p, &result, &error) != STATUS_OK) {
+		log_error(p->log, "bayes", "%s", error.text);
+		puts("import failed, original files were not touched");
+		return CODE_NOTHING;
+	}
+	printf("import successful, %" PRIu64 " tokens; original files were not touched\n",
+	       result.tokens);
+	return CODE_OK;
 }
 
 static enum status

@@ -3,11 +3,12 @@
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import time
 
-from harness import BUILD, HERE, Skip, Tests, ask, free_port, mail, own_mounts, request
+from harness import BUILD, HERE, SOURCE, Skip, Tests, ask, free_port, mail, own_mounts, request
 
 HAS_MOUNTS = own_mounts(sys.argv[0])
 tests = Tests()
@@ -114,6 +115,31 @@ def _():
     assert learn(other, "--backup")[1] == dump
     learn(other, "--clear")
     assert learn(other, "--dump", "magic", check=False)[0] == 255
+
+
+@tests.case("--import takes over what SpamAssassin learned into DB_File, once, and only into an empty store")
+def _():
+    path = os.path.join(directory("old"), "bayes")
+    code, out, err = learn(path, "--import", check=False)
+    assert code == 1 and "there is no" in err and not os.path.exists(path + ".lmdb"), (code, out, err)
+    for end, name in (("_toks", "tokens"), ("_seen", "seen")):
+        shutil.copy(os.path.join(SOURCE, "t", "fuzz", "corpus", "bdb", name), path + end)
+    code, out, err = learn(path, "--import")
+    assert out == "import successful, 60 tokens; original files were not touched\n", out
+    assert counts(path) == (40, 25, 60)
+    dump = learn(path, "--backup")[1].splitlines()
+    assert "t\t7\t0\t1034007247\t0000000007" in dump and "t\t300\t12\t1034007247\t000000002d" in dump, dump
+    assert "s\ts\t<1@spam.example>" in dump and "s\th\t<2@ham.example>" in dump, dump
+    code, out, err = learn(path, "--import", check=False)
+    assert code == 1 and "already" in err and counts(path) == (40, 25, 60), err
+    os.unlink(path + ".lmdb")
+    with open(path + "_toks", "r+b") as f:
+        f.truncate(8192)
+    learn(path, "--import", check=False)  # what is cut off is not there; nothing else happens
+    with open(path + "_toks", "wb") as f:
+        f.write(b"no database" * 100)
+    code, out, err = learn(path, "--import", check=False)
+    assert code == 1 and "no Berkeley DB hash file" in err, err
 
 
 @tests.case("writers are killed at any moment: the store opens, every finished learning is there")
