@@ -163,6 +163,8 @@ find_store_directory(struct server *server)
 	struct slice senders = sender_list_path(conf);
 	const char *words = NULL, *list;
 
+	if (plugins_write_files(conf))
+		return "";
 	if (learns(server) && !asks_store(server))
 		words = directory_of(server, sqlite_file(server).len > 0
 		                                     ? sqlite_file(server)

@@ -230,6 +230,8 @@ add_sockets(struct program *p, const struct sandbox_needs *needs)
 		on_call(p, SYS_connect, SECCOMP_RET_ALLOW);
 	if (needs->network) {
 		on_call(p, SYS_bind, SECCOMP_RET_ALLOW);
+		on_call(p, SYS_socketpair, SECCOMP_RET_ALLOW); /* libcurl wakes itself */
+		on_call(p, SYS_epoll_create1, SECCOMP_RET_ALLOW);
 		on_call(p, SYS_epoll_ctl, SECCOMP_RET_ALLOW);
 		on_call(p, SYS_epoll_pwait, SECCOMP_RET_ALLOW);
 #ifdef SYS_epoll_wait

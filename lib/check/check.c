@@ -1073,7 +1073,25 @@ is_at_gate(struct check *check)
 	return false;
 }
 
-static void
+/* false: a plugin waits for other hosts before questions leave. */
+static bool
+run_before_launch(struct check *check)
+{
+	struct scan *scan = &check->scan;
+	const struct plugin_set *set = scan->plugins;
+
+	for (; check->launch_hooks < set->count; check->launch_hooks++) {
+		const struct plugin *plugin = set->loaded[set->order[check->launch_hooks]];
+
+		if (plugin->before_launch != NULL && !scan->env->local_tests_only &&
+		    !plugin->before_launch(scan, scan_is_over(scan)))
+			return false;
+	}
+	return true;
+}
+
+/* false: it waits. */
+static bool
 run_priority(struct check *check)
 {
 	const struct plan_priority *p = &check->plan->priorities[check->priority];
@@ -1083,11 +1101,15 @@ run_priority(struct check *check)
 	if (!check->is_in_step && is_finished_by_plugin(check))
 		check->shortcircuited = true;
 	if (!check->shortcircuited && !check->is_in_step &&
-	    (at_end || p->priority >= LAUNCH_PRIORITY) && !scan_is_over(&check->scan))
-		launch(check);
+	    (at_end || p->priority >= LAUNCH_PRIORITY)) {
+		if (!run_before_launch(check))
+			return false;
+		if (!scan_is_over(&check->scan))
+			launch(check);
+	}
 	if (check->shortcircuited || scan_is_over(&check->scan) || at_end) {
 		check->state = CHECK_STATE_HARVEST;
-		return;
+		return true;
 	}
 	if (check->step == STEP_HEADER_EVALS && p->needs_answers && !check->answers_are_in) {
 		check->state = CHECK_STATE_ANSWERS;
@@ -1100,6 +1122,7 @@ run_priority(struct check *check)
 		check->answers_are_in = false;
 		check->priority++;
 	}
+	return true;
 }
 
 enum { LOOK_AGAIN_MS = 10 };
@@ -1257,7 +1280,8 @@ check_run(struct check *check)
 	case CHECK_STATE_PRIORITY:
 		if (!check->is_in_step && is_at_gate(check))
 			return CHECK_WAIT;
-		run_priority(check);
+		if (!run_priority(check))
+			return CHECK_WAIT;
 		break;
 	case CHECK_STATE_ANSWERS:
 		if (!await_answers(check))

@@ -56,6 +56,7 @@ struct check {
 	bool *extra_done;          /* by index into prefs->extra */
 	enum check_state state;
 	size_t message_hooks; /* plugins whose message hook is done */
+	size_t launch_hooks;  /* plugins whose before_launch hook is done */
 	size_t priority;      /* index */
 	unsigned step;        /* of the priority */
 	bool is_in_step;      /* it goes on in the next call */

@@ -1,29 +1,52 @@
 /*
- * decodeshorturls.c - Mail::SpamAssassin::Plugin::DecodeShortURLs: redirections of short links
+ * decodeshorturls.c - Mail::SpamAssassin::Plugin::DecodeShortURLs: where short URLs lead
  *
- * The work needs the network or outside programs, which come with the resolver.  Until then its
- * directives are checked and kept, its rules are known, and its evals decide nothing, which is what
- * the reference does with -L.
+ * Source: DecodeShortURLs.pm of 4.0.1.  See url_follow.h.
  */
-
-#include "conf/addrlist.h"
-#include "plugins/pending.h"
+#include "plugins/args.h"
+#include "plugins/url_follow.h"
 
 struct decodeshorturls_settings {
-	double max_short_url_redirections;
-	double max_short_urls;
-	struct conf_table url_shortener;
-	double url_shortener_cache_autoclean;
-	struct slice url_shortener_cache_dsn;
-	struct slice url_shortener_cache_password;
-	double url_shortener_cache_ttl;
-	struct slice url_shortener_cache_type;
-	struct slice url_shortener_cache_username;
-	struct conf_table url_shortener_get;
-	bool url_shortener_loginfo;
-	double url_shortener_timeout;
-	struct slice url_shortener_user_agent;
+	struct follow_settings follow;
 };
+
+struct decodeshorturls_state {
+	struct follow follow;
+	bool is_started;
+};
+
+/* ---- configuration ---- */
+
+static bool
+add_domains(struct conf_reader *reader, struct decodeshorturls_settings *settings,
+            struct slice value, const char *method)
+{
+	struct slice word;
+
+	while (slice_next_word(&value, &word))
+		if (!conf_table_set(reader, &settings->follow.domains,
+		                    arena_dup_lower(reader->arena, word), slice_from_cstr(method)))
+			return false;
+	return true;
+}
+
+static enum conf_result
+parse_head(struct conf_reader *reader, void *data, const struct directive *d, struct slice value)
+{
+	(void)d;
+	if (value.len == 0)
+		return CONF_MISSING;
+	return add_domains(reader, data, value, "1") ? CONF_OK : CONF_FAILED;
+}
+
+static enum conf_result
+parse_get(struct conf_reader *reader, void *data, const struct directive *d, struct slice value)
+{
+	(void)d;
+	if (value.len == 0)
+		return CONF_MISSING;
+	return add_domains(reader, data, value, "2") ? CONF_OK : CONF_FAILED;
+}
 
 static enum conf_result
 parse_clear(struct conf_reader *reader, void *data, const struct directive *d, struct slice value)
@@ -32,53 +55,216 @@ parse_clear(struct conf_reader *reader, void *data, const struct directive *d, s
 	struct slice word;
 
 	(void)d;
-	if (value.len == 0) {
-		conf_table_clear(&settings->url_shortener);
-		conf_table_clear(&settings->url_shortener_get);
-	}
-	while (slice_next_word(&value, &word)) {
-		struct slice lower = arena_dup_lower(reader->arena, word);
-
-		conf_table_remove(reader, &settings->url_shortener, lower);
-		conf_table_remove(reader, &settings->url_shortener_get, lower);
-	}
+	if (value.len == 0)
+		conf_table_clear(&settings->follow.domains);
+	while (slice_next_word(&value, &word))
+		conf_table_remove(reader, &settings->follow.domains,
+		                  arena_dup_lower(reader->arena, word));
 	return CONF_OK;
 }
 
-#define AT(field) offsetof(struct decodeshorturls_settings, field)
+#define AT(field) offsetof(struct decodeshorturls_settings, follow.field)
 /* clang-format off */
 static const struct directive directives[] = {
 	{ "clear_url_shortener", NULL, CONF_CUSTOM, CONF_USER, 0, NULL, parse_clear },
-	{ "max_short_url_redirections", NULL, CONF_NUMERIC, CONF_ADMIN, AT(max_short_url_redirections), "10", NULL },
-	{ "max_short_urls", NULL, CONF_NUMERIC, CONF_ADMIN, AT(max_short_urls), "10", NULL },
-	{ "url_shortener", NULL, CONF_CUSTOM, CONF_USER, AT(url_shortener), NULL, plugin_parse_words },
-	{ "url_shortener_cache_autoclean", NULL, CONF_NUMERIC, CONF_ADMIN, AT(url_shortener_cache_autoclean), "1000", NULL },
-	{ "url_shortener_cache_dsn", NULL, CONF_STRING, CONF_PRIV, AT(url_shortener_cache_dsn), NULL, NULL },
-	{ "url_shortener_cache_password", NULL, CONF_STRING, CONF_PRIV, AT(url_shortener_cache_password), NULL, NULL },
-	{ "url_shortener_cache_ttl", NULL, CONF_NUMERIC, CONF_ADMIN, AT(url_shortener_cache_ttl), "86400", NULL },
-	{ "url_shortener_cache_type", NULL, CONF_STRING, CONF_PRIV, AT(url_shortener_cache_type), NULL, NULL },
-	{ "url_shortener_cache_username", NULL, CONF_STRING, CONF_PRIV, AT(url_shortener_cache_username), NULL, NULL },
-	{ "url_shortener_get", NULL, CONF_CUSTOM, CONF_USER, AT(url_shortener_get), NULL, plugin_parse_words },
-	{ "url_shortener_loginfo", NULL, CONF_BOOL, CONF_ADMIN, AT(url_shortener_loginfo), "0", NULL },
-	{ "url_shortener_timeout", NULL, CONF_NUMERIC, CONF_ADMIN, AT(url_shortener_timeout), "5", NULL },
-	{ "url_shortener_user_agent", NULL, CONF_STRING, CONF_ADMIN, AT(url_shortener_user_agent), "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/101.0.4951.67 Safari/537.36", NULL },
+	{ "max_short_url_redirections", NULL, CONF_NUMERIC, CONF_ADMIN, AT(max_redirections), "10", NULL },
+	{ "max_short_urls", NULL, CONF_NUMERIC, CONF_ADMIN, AT(max_urls), "10", NULL },
+	{ "url_shortener", NULL, CONF_CUSTOM, CONF_USER, 0, NULL, parse_head },
+	{ "url_shortener_allow_private", NULL, CONF_BOOL, CONF_ADMIN, AT(allow_private), "0", NULL },
+	{ "url_shortener_cache_autoclean", NULL, CONF_NUMERIC, CONF_ADMIN, AT(cache_autoclean), "1000", NULL },
+	{ "url_shortener_cache_dsn", NULL, CONF_STRING, CONF_PRIV, AT(cache_dsn), NULL, NULL },
+	{ "url_shortener_cache_password", NULL, CONF_STRING, CONF_PRIV, AT(cache_password), NULL, NULL },
+	{ "url_shortener_cache_ttl", NULL, CONF_NUMERIC, CONF_ADMIN, AT(cache_ttl_s), "86400", NULL },
+	{ "url_shortener_cache_type", NULL, CONF_STRING, CONF_PRIV, AT(cache_type), NULL, NULL },
+	{ "url_shortener_cache_username", NULL, CONF_STRING, CONF_PRIV, AT(cache_user), NULL, NULL },
+	{ "url_shortener_get", NULL, CONF_CUSTOM, CONF_USER, 0, NULL, parse_get },
+	{ "url_shortener_loginfo", NULL, CONF_BOOL, CONF_ADMIN, AT(loginfo), "0", NULL },
+	{ "url_shortener_timeout", NULL, CONF_NUMERIC, CONF_ADMIN, AT(timeout_s), "5", NULL },
+	{ "url_shortener_user_agent", NULL, CONF_STRING, CONF_ADMIN, AT(user_agent), "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/101.0.4951.67 Safari/537.36", NULL },
 };
 /* clang-format on */
 
+/* ---- which URLs ---- */
+
+static const struct follow_settings *
+settings_follow(const struct scan *scan)
+{
+	const struct decodeshorturls_settings *settings =
+		plugin_settings(scan->conf, &plugin_decodeshorturls);
+
+	return &settings->follow;
+}
+
+static size_t
+count_dots(struct slice host)
+{
+	size_t dots = 0;
+
+	for (size_t i = 0; i < host.len; i++)
+		dots += host.data[i] == '.';
+	return dots;
+}
+
+static bool
+has_word(struct slice rest)
+{
+	for (size_t i = 0; i < rest.len && rest.data[i] != '\n'; i++)
+		if (byte_is_word(rest.data[i]))
+			return true;
+	return false;
+}
+
+/* www.NAME.TLD of a listed NAME.TLD, any host below a listed ".NAME.TLD". */
+static unsigned
+method_of(const struct follow_settings *settings, struct slice host)
+{
+	unsigned method = follow_listed(settings, host);
+	size_t dot = slice_find_byte(host, '.', 0);
+
+	if (method != 0 || count_dots(host) != 2 || dot == 0 || host.data[host.len - 1] == '.' ||
+	    slice_find(host, SLICE(".."), 0) != SLICE_NPOS)
+		return method;
+	if (slice_starts(host, SLICE("www.")))
+		return follow_listed(settings, slice_from(host, 4));
+	return slice_starts(host, SLICE("www")) ? 0
+	                                        : follow_listed(settings, slice_from(host, dot));
+}
+
+static struct follow_target
+find(struct scan *scan, struct slice uri)
+{
+	struct slice host, rest;
+	unsigned method;
+
+	if (!follow_split(uri, &host, &rest))
+		return (struct follow_target){SLICE_NULL, false};
+	host = arena_dup_lower(scan->arena, host);
+	if (count_dots(host) == 1 && !has_word(rest))
+		return (struct follow_target){SLICE_NULL, false};
+	method = method_of(settings_follow(scan), host);
+	return (struct follow_target){method == 0 ? SLICE_NULL : uri, method == 1};
+}
+
+static const struct follow_kind kind = {
+	.area = "DecodeShortURLs",
+	.find = find,
+	.strips_query = true,
+	.table = "short_url_cache",
+	.url_column = "short_url",
+	.target_column = "decoded_url",
+};
+
+/* ---- evals ---- */
+
+/* What is known so far; evals that come before the questions leave find the URLs themselves. */
+static struct follow *
+decodeshorturls_of(struct scan *scan)
+{
+	struct decodeshorturls_state *state = scan_state(scan, &plugin_decodeshorturls);
+
+	if (state != NULL && !state->is_started) {
+		state->is_started = true;
+		follow_start(scan, &state->follow, settings_follow(scan), &kind);
+	}
+	return state == NULL ? NULL : &state->follow;
+}
+
+#define FACT_EVAL(name, fact)                                                                      \
+	static int name(struct scan *scan, const struct eval_call *call)                           \
+	{                                                                                          \
+		const struct follow *follow = decodeshorturls_of(scan);                            \
+                                                                                                   \
+		(void)call;                                                                        \
+		return follow != NULL && (fact);                                                   \
+	}
+
+FACT_EVAL(short_url, follow->is_found)
+FACT_EVAL(short_url_redir, follow->is_redirected)
+FACT_EVAL(short_url_chained, follow->is_chained)
+FACT_EVAL(short_url_maxchain, follow->is_too_long)
+FACT_EVAL(short_url_loop, follow->is_loop)
+FACT_EVAL(short_url_200, follow_has_code(follow, 200))
+FACT_EVAL(short_url_404, follow_has_code(follow, 404))
+
+static int
+short_url_code(struct scan *scan, const struct eval_call *call)
+{
+	const struct follow *follow = decodeshorturls_of(scan);
+	struct slice code = eval_arg(call, 0);
+
+	if (follow == NULL || code.len != 3 || !byte_is_digit(code.data[0]) ||
+	    !byte_is_digit(code.data[1]) || !byte_is_digit(code.data[2]))
+		return 0;
+	return follow_has_code(follow, (unsigned)((code.data[0] - '0') * 100 +
+	                                          (code.data[1] - '0') * 10 + code.data[2] - '0'));
+}
+
+static int
+short_url_tests(struct scan *scan, const struct eval_call *call)
+{
+	(void)scan, (void)call;
+	return 0;
+}
+
 /* clang-format off */
 static const struct plugin_eval evals[] = {
-	{ "short_url", EVAL_BODY, plugin_eval_pending, NULL },
-	{ "short_url_200", EVAL_BODY, plugin_eval_pending, NULL },
-	{ "short_url_404", EVAL_BODY, plugin_eval_pending, NULL },
-	{ "short_url_chained", EVAL_BODY, plugin_eval_pending, NULL },
-	{ "short_url_code", EVAL_BODY, plugin_eval_pending, NULL },
-	{ "short_url_loop", EVAL_BODY, plugin_eval_pending, NULL },
-	{ "short_url_maxchain", EVAL_BODY, plugin_eval_pending, NULL },
-	{ "short_url_redir", EVAL_BODY, plugin_eval_pending, NULL },
-	{ "short_url_tests", EVAL_ANY, plugin_eval_pending, NULL },
+	{ "short_url", EVAL_BODY, short_url, NULL },
+	{ "short_url_200", EVAL_BODY, short_url_200, NULL },
+	{ "short_url_404", EVAL_BODY, short_url_404, NULL },
+	{ "short_url_chained", EVAL_BODY, short_url_chained, NULL },
+	{ "short_url_code", EVAL_BODY, short_url_code, NULL },
+	{ "short_url_loop", EVAL_BODY, short_url_loop, NULL },
+	{ "short_url_maxchain", EVAL_BODY, short_url_maxchain, NULL },
+	{ "short_url_redir", EVAL_BODY, short_url_redir, NULL },
+	{ "short_url_tests", EVAL_ANY, short_url_tests, NULL },
 	{ NULL, 0, NULL, NULL },
 };
 /* clang-format on */
+
+/* ---- the plugin ---- */
+
+static bool
+before_launch(struct scan *scan, bool give_up)
+{
+	struct follow *follow = decodeshorturls_of(scan);
+
+	return follow == NULL || follow_step(scan, follow, give_up);
+}
+
+static void
+finish_end(struct conf_reader *reader, void *data)
+{
+	struct decodeshorturls_settings *settings = data;
+
+	follow_finish(reader, &settings->follow, &kind, true);
+}
+
+static bool
+writes_files(const void *data)
+{
+	const struct decodeshorturls_settings *settings = data;
+
+	return settings->follow.cache_type.len > 0;
+}
+
+/* The old way of asking. */
+static void
+finish_start(struct conf_reader *reader, void *data)
+{
+	const struct ruleset *rules = conf_rules(reader->conf);
+
+	(void)data;
+	for (size_t i = 0; i < rules->count; i++)
+		if (rule_is_eval(rules->rules[i]->kind) &&
+		    slice_eq(rules->rules[i]->eval.function, SLICE("short_url_tests"))) {
+			log_warn(reader->log, "DecodeShortURLs",
+			         "Legacy configuration format detected. Eval function "
+			         "short_url_tests() is no longer supported, please see "
+			         "documentation "
+			         "for the new rule format.");
+			return;
+		}
+}
 
 static const char *const features[] = {
 	"has_autoclean",
@@ -105,5 +291,9 @@ const struct plugin plugin_decodeshorturls = {
 		},
 	.evals = evals,
 	.features = features,
-	.needs_network = true,
+	.state_size = sizeof(struct decodeshorturls_state),
+	.finish_start = finish_start,
+	.finish_end = finish_end,
+	.before_launch = before_launch,
+	.writes_files = writes_files,
 };

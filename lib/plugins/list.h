@@ -39,6 +39,7 @@
 	X(phishtag) \
 	X(pyzor) \
 	X(razor2) \
+	X(redirectors) \
 	X(relaycountry) \
 	X(relayeval) \
 	X(replacetags) \

@@ -94,6 +94,11 @@ struct plugin {
 	/* Before a priority's rules run. */
 	void (*before_priority)(struct scan *scan, int priority);
 	/*
+	 * Before DNS questions leave: what other hosts are asked first, so that what they say is
+	 * asked about too.  false: not done, scan->wait says when to call again; give_up: end it.
+	 */
+	bool (*before_launch)(struct scan *scan, bool give_up);
+	/*
 	 * DNS questions leave now: once, when priority -100 is reached, after the rbl evals, and
 	 * only when scan_dns_available().  What was asked before (parsed hook) left just before.
 	 */
@@ -126,6 +131,8 @@ struct plugin {
 	              void *data);
 	/* It starts outside programs: a process that scans must be allowed to. */
 	bool (*runs_programs)(const void *settings);
+	/* It writes files of its own: a process that scans must be allowed to. */
+	bool (*writes_files)(const void *settings);
 	/* A rule hit. */
 	void (*hit)(struct scan *scan, const struct rule *rule, double score);
 	/* Value of a computed tag; false: not mine. */
@@ -176,6 +183,8 @@ plugin_settings(const struct conf *conf, const struct plugin *plugin)
 
 /* The class of a plugin that starts outside programs in this configuration; NULL: none does. */
 const char *plugins_running_programs(const struct conf *conf);
+/* Some plugin writes files of its own in this configuration. */
+bool plugins_write_files(const struct conf *conf);
 
 /* Finds the eval of that name among the loaded plugins; *plugin_r says whose it is. */
 const struct plugin_eval *plugins_find_eval(const struct plugin_set *set, struct slice name,

@@ -375,3 +375,18 @@ plugins_running_programs(const struct conf *conf)
 	}
 	return NULL;
 }
+
+bool
+plugins_write_files(const struct conf *conf)
+{
+	const struct plugin_set *set = conf_plugins(conf);
+
+	for (size_t i = 0; i < set->count; i++) {
+		const struct plugin *plugin = set->loaded[set->order[i]];
+
+		if (plugin->writes_files != NULL &&
+		    plugin->writes_files(plugin_settings(conf, plugin)))
+			return true;
+	}
+	return false;
+}

@@ -9,6 +9,63 @@
 #include <cmocka.h>
 
 #include "net/netset.h"
+#include "net/special.h"
+
+static void
+test_global(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_global;
+	} rows[] = {
+		{"8.8.8.8", true},
+		{"0.0.0.0", false},
+		{"10.255.255.255", false},
+		{"11.0.0.0", true},
+		{"100.63.255.255", true},
+		{"100.127.255.255", false},
+		{"127.1.2.3", false},
+		{"169.254.169.254", false},
+		{"172.15.0.1", true},
+		{"172.31.0.1", false},
+		{"192.0.1.0", true},
+		{"192.0.2.1", false},
+		{"192.168.1.1", false},
+		{"198.19.255.255", false},
+		{"198.20.0.0", true},
+		{"224.0.0.1", false},
+		{"255.255.255.255", false},
+		{"::", false},
+		{"::1", false},
+		{"::ffff:10.0.0.1", false},
+		{"::ffff:8.8.8.8", true},
+		{"::8.8.8.8", false},
+		{"64:ff9b::808:808", true},
+		{"64:ff9b::a00:1", false},
+		{"64:ff9b:1::808:808", false},
+		{"2000::1", true},
+		{"2001:1ff::1", false},
+		{"2001:200::1", true},
+		{"2001:db8::1", false},
+		{"2002:808:808::1", true},
+		{"2002:7f00:1::1", false},
+		{"2a00:1450::1", true},
+		{"3fff:fff::1", false},
+		{"4000::1", false},
+		{"fc00::1", false},
+		{"fe80::1", false},
+		{"ff02::1", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct net_addr addr;
+
+		if (!net_addr_parse(slice_from_cstr(rows[i].text), &addr) ||
+		    net_addr_is_global(&addr) != rows[i].is_global)
+			fail_msg("%s", rows[i].text);
+	}
+}
 
 static void
 test_scan(void **state)
@@ -144,9 +201,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scan),
-		cmocka_unit_test(test_private),
-		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_global),  cmocka_unit_test(test_scan),
+		cmocka_unit_test(test_private), cmocka_unit_test(test_text),
 		cmocka_unit_test(test_netset),
 	};
 
