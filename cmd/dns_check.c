@@ -3,15 +3,12 @@
  */
 #include "cmd/dns_check.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "check/check.h"
 #include "check/plan.h"
-#include "dns/resolver.h"
-#include "dns/wire.h"
-#include "util/clock.h"
+#include "cmd/dns_check_reach.h"
 
 enum { LIMIT_MS = 10000 };
 
@@ -44,23 +41,10 @@ struct list {
 	size_t rule_count;
 };
 
-struct run;
-
-struct asked {
-	struct resolver_query query; /* first */
-	struct run *run;
-	struct slice name;
-	unsigned type;
-	bool done;
-	int64_t ms;
-	struct dns_answer answer;
-};
-
-/* All questions through one server. */
-struct run {
-	struct arena *arena;
-	int64_t begun_ms;
-	size_t open;
+/* What a plugin asks about somebody's domain. */
+struct policy {
+	const char *name, *prefix; /* "SPF", what its record begins with */
+	struct slice question;
 };
 
 struct checker {
@@ -68,6 +52,8 @@ struct checker {
 	const struct filter *filter;
 	struct hashmap by_zone;
 	VEC(struct list *) lists;
+	VEC(struct policy) policies;
+	struct reach *reaches; /* of lists */
 	bool as_json;
 	bool has_trouble;
 };
@@ -159,62 +145,49 @@ find_lists(struct checker *c)
 	}
 }
 
-/* ---- asking ---- */
+/* ---- which policies ---- */
+
+/* A domain that has them all, so that what fails is the way to it. */
+#define KNOWN_DOMAIN "gmail.com"
+#define KNOWN_SELECTOR "20230601"
 
 static void
-on_answer(struct resolver_query *query, enum dns_outcome outcome, struct slice bytes)
+add_policies(struct checker *c, struct slice domain, bool has_selector)
 {
-	struct asked *a = (struct asked *)(void *)query;
+	const struct plugin_set *set = conf_plugins(c->filter->conf);
+	const struct {
+		enum plugin_id plugin;
+		struct policy policy;
+		const char *below;
+	} rows[] = {
+		{PLUGIN_ID_spf, {"SPF", "v=spf1", SLICE_NULL}, ""},
+		{PLUGIN_ID_dmarc, {"DMARC", "v=DMARC1", SLICE_NULL}, "_dmarc."},
+		{PLUGIN_ID_dkim, {"DKIM", "", SLICE_NULL}, KNOWN_SELECTOR "._domainkey."},
+	};
 
-	a->done = true;
-	a->run->open--;
-	a->ms = clock_monotonic_ms() - a->run->begun_ms;
-	a->answer.outcome = outcome;
-	if (outcome == DNS_ANSWERED &&
-	    dns_answer_read(a->run->arena, bytes, a->name, a->type, &a->answer) != STATUS_OK)
-		a->answer.outcome = DNS_FAILED;
-}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) - !has_selector; i++) {
+		struct policy policy = rows[i].policy;
 
-static void
-ask(struct run *run, struct resolver *resolver, struct asked *a, struct slice name, unsigned type)
-{
-	*a = (struct asked){.run = run, .name = name, .type = type};
-	a->query.answered = on_answer;
-	a->answer.outcome = DNS_FAILED;
-	run->open++;
-	if (!resolver_ask(resolver, &a->query, name, type))
-		run->open--;
-}
-
-static void
-wait_for_all(struct run *run, struct resolver *resolver)
-{
-	int64_t left;
-
-	while (run->open > 0 && (left = run->begun_ms + LIMIT_MS - clock_monotonic_ms()) > 0) {
-		struct pollfd fd = {.fd = resolver_fd(resolver), .events = POLLIN};
-
-		(void)poll(&fd, 1, resolver_wait_ms(resolver, (int)left));
-		resolver_step(resolver);
+		if (set->loaded[rows[i].plugin] == NULL)
+			continue;
+		policy.question = arena_concat(c->arena, slice_from_cstr(rows[i].below), domain);
+		(void)vec_push(c->arena, &c->policies, policy);
 	}
 }
 
-static bool
-is_good(const struct asked *a)
+/* The domain of this host, where it has one. */
+static void
+find_policies(struct checker *c)
 {
-	return a->answer.outcome == DNS_ANSWERED &&
-	       (a->answer.rcode == DNS_NOERROR || a->answer.rcode == DNS_NXDOMAIN);
+	struct slice own =
+		registry_domain(&c->filter->env.registry, c->arena, c->filter->hostname, true);
+
+	add_policies(c, SLICE(KNOWN_DOMAIN), true);
+	if (own.len > 0 && registry_is_valid(&c->filter->env.registry, c->arena, own, true))
+		add_policies(c, own, false);
 }
 
-static const char *
-state_of(const struct asked *a)
-{
-	if (!a->done || a->answer.outcome == DNS_TIMEOUT)
-		return "timeout";
-	if (a->answer.outcome == DNS_FAILED)
-		return "failed";
-	return is_good(a) ? "ok" : dns_rcode_name(a->answer.rcode);
-}
+/* ---- what answers mean ---- */
 
 /* An answer of 127.0.0.0/8 that is meant as a listing. */
 static bool
@@ -248,8 +221,9 @@ struct finding {
 static struct finding
 judge(const struct asked *a, const struct asked *unchecked)
 {
-	struct finding f = {
-		.state = state_of(&a[QUESTION_V4]), .dnssec = "insecure", .ms = a[QUESTION_V4].ms};
+	struct finding f = {.state = asked_state(&a[QUESTION_V4]),
+	                    .dnssec = "insecure",
+	                    .ms = a[QUESTION_V4].ms};
 
 	f.v4 = has_record(&a[QUESTION_V4], false);
 	f.v6 = has_record(&a[QUESTION_V6], false);
@@ -261,40 +235,117 @@ judge(const struct asked *a, const struct asked *unchecked)
 	if (a[QUESTION_SELF].answer.is_authenticated || a[QUESTION_V4].answer.is_authenticated)
 		f.dnssec = "secure";
 	else if (a[QUESTION_SELF].done && a[QUESTION_SELF].answer.rcode == DNS_SERVFAIL)
-		f.dnssec = is_good(unchecked) ? "bogus" : "unknown";
-	else if (!is_good(&a[QUESTION_SELF]))
+		f.dnssec = asked_is_good(unchecked) ? "bogus" : "unknown";
+	else if (!asked_is_good(&a[QUESTION_SELF]))
 		f.dnssec = "unknown";
 	return f;
 }
 
-static void
-print_json_row(const struct list *list, const struct finding *f, bool is_first)
-{
-	static const char *const words[] = {"false", "true"};
+static const char *const words[] = {"false", "true"};
 
-	printf("%s{\"list\":\"%.*s\",\"state\":\"%s\",\"ms\":%lld,\"dnssec\":\"%s\","
-	       "\"test_point\":{\"v4\":%s,\"v6\":%s,\"domain\":%s,\"negative\":%s},"
-	       "\"blocked\":%s,\"rule\":\"%.*s\",\"rules\":%zu}",
-	       is_first ? "" : ",", SLICE_FMT(list->zone), f->state, (long long)f->ms, f->dnssec,
-	       words[f->v4], words[f->v6], words[f->domain], words[f->negative], words[f->blocked],
-	       SLICE_FMT(list->rule->name), list->rule_count);
+static void
+print_json_reach(const struct reach *r)
+{
+	static const char *const names[] = {"v4", "v6"};
+
+	for (unsigned f = 0; f < REACH_FAMILIES; f++)
+		printf("%s\"%s\":{\"address\":\"%.*s\",\"reachable\":%s,\"ms\":%lld}",
+		       f > 0 ? "," : "", names[f], SLICE_FMT(r->by[f].address),
+		       words[r->by[f].is_reachable], (long long)r->by[f].ms);
 }
 
 static void
-print_row(const struct list *list, const struct finding *f)
+print_json_row(const struct list *list, const struct reach *reach, const struct finding *f,
+               bool is_first)
 {
+
+	printf("%s{\"list\":\"%.*s\",\"state\":\"%s\",\"ms\":%lld,\"dnssec\":\"%s\","
+	       "\"test_point\":{\"v4\":%s,\"v6\":%s,\"domain\":%s,\"negative\":%s},"
+	       "\"blocked\":%s,\"rule\":\"%.*s\",\"rules\":%zu,\"servers\":{",
+	       is_first ? "" : ",", SLICE_FMT(list->zone), f->state, (long long)f->ms, f->dnssec,
+	       words[f->v4], words[f->v6], words[f->domain], words[f->negative], words[f->blocked],
+	       SLICE_FMT(list->rule->name), list->rule_count);
+	print_json_reach(reach);
+	printf("}}");
+}
+
+/* "12" ms, "-": no server of this family, "no": it does not answer. */
+static const char *
+reach_text(const struct reach *r, enum reach_family family, char *text, size_t size)
+{
+	if (r->by[family].address.len == 0)
+		return "-";
+	if (!r->by[family].is_reachable)
+		return "no";
+	snprintf(text, size, "%lld", (long long)r->by[family].ms);
+	return text;
+}
+
+static void
+print_row(const struct list *list, const struct reach *reach, const struct finding *f)
+{
+	char v4[24], v6[24];
 	const char *listed = f->negative          ? "all!"
 	                     : f->v4 && f->domain ? "ip,name"
 	                     : f->v4              ? "ip"
 	                     : f->domain          ? "name"
 	                                          : "no";
 
-	printf("%-38.*s %-8s %5lld  %-8s  %-7s  %-3s  %-7s  %.*s", SLICE_FMT(list->zone), f->state,
-	       (long long)f->ms, f->dnssec, listed, f->v6 ? "yes" : "no",
+	printf("%-38.*s %-8s %5lld %5s %5s  %-8s  %-7s  %-3s  %-7s  %.*s", SLICE_FMT(list->zone),
+	       f->state, (long long)f->ms, reach_text(reach, REACH_V4, v4, sizeof(v4)),
+	       reach_text(reach, REACH_V6, v6, sizeof(v6)), f->dnssec, listed, f->v6 ? "yes" : "no",
 	       f->blocked ? "BLOCKED" : "no", SLICE_FMT(list->rule->name));
 	if (list->rule_count > 1)
 		printf(" +%zu", list->rule_count - 1);
 	putchar('\n');
+}
+
+/* ---- policies ---- */
+
+static bool
+has_policy(const struct asked *a, const struct policy *policy)
+{
+	for (size_t i = 0; i < a->answer.record_count; i++)
+		if (a->answer.records[i].type == DNS_TXT &&
+		    slice_istarts(a->answer.records[i].text, slice_from_cstr(policy->prefix)))
+			return true;
+	return false;
+}
+
+static const char *
+policy_dnssec(const struct asked *a, const struct asked *unchecked)
+{
+	if (a->answer.is_authenticated)
+		return "secure";
+	if (a->done && a->answer.rcode == DNS_SERVFAIL)
+		return asked_is_good(unchecked) ? "bogus" : "unknown";
+	return asked_is_good(a) ? "insecure" : "unknown";
+}
+
+static void
+print_policies(const struct checker *c, const struct asked *asked, const struct asked *unchecked)
+{
+	if (c->as_json)
+		printf("],\"policies\":[");
+	else if (c->policies.count > 0)
+		printf("\n%-38s %-8s %5s %5s %5s  %-8s  %-7s\n", "POLICY", "STATE", "MS", "", "",
+		       "DNSSEC", "FOUND");
+	for (size_t i = 0; i < c->policies.count; i++) {
+		const struct policy *p = &c->policies.items[i];
+		const char *dnssec = policy_dnssec(&asked[i], &unchecked[i]);
+		bool found = has_policy(&asked[i], p);
+
+		if (c->as_json)
+			printf("%s{\"policy\":\"%s\",\"name\":\"%.*s\",\"state\":\"%s\",\"ms\":"
+			       "%lld,\"dnssec\":\"%s\",\"found\":%s}",
+			       i > 0 ? "," : "", p->name, SLICE_FMT(p->question),
+			       asked_state(&asked[i]), (long long)asked[i].ms, dnssec,
+			       words[found]);
+		else
+			printf("%-5s %-32.*s %-8s %5lld %5s %5s  %-8s  %-7s\n", p->name,
+			       SLICE_FMT(p->question), asked_state(&asked[i]),
+			       (long long)asked[i].ms, "", "", dnssec, found ? "yes" : "no");
+	}
 }
 
 /* ---- one server ---- */
@@ -304,30 +355,30 @@ ask_lists(struct checker *c, struct run *run, struct resolver *resolver, struct 
 {
 	for (size_t i = 0; i < c->lists.count; i++)
 		for (size_t q = 0; q < QUESTION_COUNT; q++)
-			ask(run, resolver, &asked[i * QUESTION_COUNT + q],
-			    arena_concat(c->arena, slice_from_cstr(questions[q].prefix),
-			                 c->lists.items[i]->zone),
-			    questions[q].type);
+			asked_start(run, resolver, &asked[i * QUESTION_COUNT + q],
+			            arena_concat(c->arena, slice_from_cstr(questions[q].prefix),
+			                         c->lists.items[i]->zone),
+			            questions[q].type);
 }
 
 static void
 print_server(const struct checker *c, struct slice server, const struct asked *top,
              const struct asked *bogus, const struct asked *bogus_unchecked)
 {
-	const char *validates = bogus->answer.rcode == DNS_SERVFAIL && is_good(bogus_unchecked)
-	                                ? "validates"
-	                        : top->answer.is_authenticated ? "says AD"
-	                                                       : "does not validate";
+	const char *validates =
+		bogus->answer.rcode == DNS_SERVFAIL && asked_is_good(bogus_unchecked) ? "validates"
+		: top->answer.is_authenticated                                        ? "says AD"
+					       : "does not validate";
 
 	if (c->as_json)
 		printf("{\"server\":\"%.*s\",\"state\":\"%s\",\"ms\":%lld,\"dnssec\":\"%s\","
 		       "\"lists\":[",
-		       SLICE_FMT(server), state_of(top), (long long)top->ms, validates);
+		       SLICE_FMT(server), asked_state(top), (long long)top->ms, validates);
 	else
-		printf("server %.*s: %s, %lld ms, %s\n\n%-38s %-8s %5s  %-8s  %-7s  %-3s  %-7s  "
-		       "%s\n",
-		       SLICE_FMT(server), state_of(top), (long long)top->ms, validates, "LIST",
-		       "STATE", "MS", "DNSSEC", "LISTED", "V6", "BLOCKED", "RULE");
+		printf("server %.*s: %s, %lld ms, %s\n\n%-38s %-8s %5s %5s %5s  %-8s  %-7s  %-3s  "
+		       "%-7s  %s\n",
+		       SLICE_FMT(server), asked_state(top), (long long)top->ms, validates, "LIST",
+		       "STATE", "MS", "MS4", "MS6", "DNSSEC", "LISTED", "V6", "BLOCKED", "RULE");
 }
 
 static void
@@ -339,34 +390,44 @@ check_server(struct checker *c, struct slice server)
 	struct asked *asked = arena_new_array(c->arena, struct asked, count * QUESTION_COUNT + 1);
 	struct asked *unchecked = arena_new_array(c->arena, struct asked, count + 1), top, bogus,
 		     bogus_unchecked;
+	struct asked *policies = arena_new_array(c->arena, struct asked, c->policies.count + 1);
+	struct asked *policies_unchecked =
+		arena_new_array(c->arena, struct asked, c->policies.count + 1);
 	struct run run = {.arena = c->arena}, second = {.arena = c->arena};
 
-	if (resolver == NULL || other == NULL || asked == NULL || unchecked == NULL) {
+	if (resolver == NULL || other == NULL || asked == NULL || unchecked == NULL ||
+	    policies == NULL || policies_unchecked == NULL) {
 		c->has_trouble = true;
 		goto out;
 	}
-	run.begun_ms = clock_monotonic_ms();
-	ask(&run, resolver, &top, SLICE("org"), DNS_SOA);
-	ask(&run, resolver, &bogus, SLICE("dnssec-failed.org"), DNS_A);
+	asked_start(&run, resolver, &top, SLICE("org"), DNS_SOA);
+	asked_start(&run, resolver, &bogus, SLICE("dnssec-failed.org"), DNS_A);
 	ask_lists(c, &run, resolver, asked);
-	wait_for_all(&run, resolver);
-	second.begun_ms = clock_monotonic_ms();
-	ask(&second, other, &bogus_unchecked, SLICE("dnssec-failed.org"), DNS_A);
+	for (size_t i = 0; i < c->policies.count; i++)
+		asked_start(&run, resolver, &policies[i], c->policies.items[i].question, DNS_TXT);
+	run_wait(&run, &resolver, 1, LIMIT_MS);
+	asked_start(&second, other, &bogus_unchecked, SLICE("dnssec-failed.org"), DNS_A);
 	for (size_t i = 0; i < count; i++)
 		if (asked[i * QUESTION_COUNT].answer.rcode == DNS_SERVFAIL)
-			ask(&second, other, &unchecked[i], c->lists.items[i]->zone, DNS_SOA);
-	wait_for_all(&second, other);
+			asked_start(&second, other, &unchecked[i], c->lists.items[i]->zone,
+			            DNS_SOA);
+	for (size_t i = 0; i < c->policies.count; i++)
+		if (policies[i].answer.rcode == DNS_SERVFAIL)
+			asked_start(&second, other, &policies_unchecked[i],
+			            c->policies.items[i].question, DNS_TXT);
+	run_wait(&second, &other, 1, LIMIT_MS);
 	print_server(c, server, &top, &bogus, &bogus_unchecked);
 	for (size_t i = 0; i < count; i++) {
 		struct finding f = judge(&asked[i * QUESTION_COUNT], &unchecked[i]);
 
 		c->has_trouble |=
-			f.blocked || f.negative || !is_good(&asked[i * QUESTION_COUNT + 1]);
+			f.blocked || f.negative || !asked_is_good(&asked[i * QUESTION_COUNT + 1]);
 		if (c->as_json)
-			print_json_row(c->lists.items[i], &f, i == 0);
+			print_json_row(c->lists.items[i], &c->reaches[i], &f, i == 0);
 		else
-			print_row(c->lists.items[i], &f);
+			print_row(c->lists.items[i], &c->reaches[i], &f);
 	}
+	print_policies(c, policies, policies_unchecked);
 	if (c->as_json)
 		printf("]}");
 	else
@@ -374,6 +435,17 @@ check_server(struct checker *c, struct slice server)
 out:
 	resolver_destroy(&resolver);
 	resolver_destroy(&other);
+}
+
+static bool
+find_reaches(struct checker *c, struct resolver *resolver)
+{
+	c->reaches = arena_new_array(c->arena, struct reach, c->lists.count + 1);
+	for (size_t i = 0; i < c->lists.count && c->reaches != NULL; i++)
+		c->reaches[i].zone = c->lists.items[i]->zone;
+	if (c->reaches != NULL)
+		dns_check_reach(c->arena, c->filter, resolver, c->reaches, c->lists.count);
+	return c->reaches != NULL;
 }
 
 static int
@@ -402,7 +474,10 @@ dns_check_run(const struct filter *filter, bool as_json)
 	find_lists(&c);
 	if (c.lists.count > 0)
 		qsort(c.lists.items, c.lists.count, sizeof(struct list *), by_zone);
+	find_policies(&c);
 	rest = resolver_servers(resolver, c.arena);
+	if (!find_reaches(&c, resolver))
+		rest = SLICE("");
 	resolver_destroy(&resolver);
 	if (as_json)
 		putchar('[');
