@@ -218,9 +218,22 @@ struct finding {
 	bool v4, v6, domain, negative, blocked;
 };
 
+/* What a validating server says of bogus answers; of dead lists too.  NULL: it does not. */
+static const struct asked *
+find_failed(const struct asked *a)
+{
+	static const enum question looked_at[] = {QUESTION_SELF, QUESTION_V4};
+
+	for (size_t i = 0; i < sizeof(looked_at) / sizeof(looked_at[0]); i++)
+		if (a[looked_at[i]].done && a[looked_at[i]].answer.rcode == DNS_SERVFAIL)
+			return &a[looked_at[i]];
+	return NULL;
+}
+
 static struct finding
 judge(const struct asked *a, const struct asked *unchecked)
 {
+	const struct asked *failed = find_failed(a);
 	struct finding f = {.state = asked_state(&a[QUESTION_V4]),
 	                    .dnssec = "insecure",
 	                    .ms = a[QUESTION_V4].ms};
@@ -232,10 +245,10 @@ judge(const struct asked *a, const struct asked *unchecked)
 	for (size_t i = QUESTION_V4; i < QUESTION_COUNT; i++)
 		f.blocked |=
 			has_record(&a[i], true) || (a[i].done && a[i].answer.rcode == DNS_REFUSED);
-	if (a[QUESTION_SELF].answer.is_authenticated || a[QUESTION_V4].answer.is_authenticated)
-		f.dnssec = "secure";
-	else if (a[QUESTION_SELF].done && a[QUESTION_SELF].answer.rcode == DNS_SERVFAIL)
+	if (failed != NULL)
 		f.dnssec = asked_is_good(unchecked) ? "bogus" : "unknown";
+	else if (a[QUESTION_SELF].answer.is_authenticated || a[QUESTION_V4].answer.is_authenticated)
+		f.dnssec = "secure";
 	else if (!asked_is_good(&a[QUESTION_SELF]))
 		f.dnssec = "unknown";
 	return f;
@@ -407,10 +420,12 @@ check_server(struct checker *c, struct slice server)
 		asked_start(&run, resolver, &policies[i], c->policies.items[i].question, DNS_TXT);
 	run_wait(&run, &resolver, 1, LIMIT_MS);
 	asked_start(&second, other, &bogus_unchecked, SLICE("dnssec-failed.org"), DNS_A);
-	for (size_t i = 0; i < count; i++)
-		if (asked[i * QUESTION_COUNT].answer.rcode == DNS_SERVFAIL)
-			asked_start(&second, other, &unchecked[i], c->lists.items[i]->zone,
-			            DNS_SOA);
+	for (size_t i = 0; i < count; i++) {
+		const struct asked *failed = find_failed(&asked[i * QUESTION_COUNT]);
+
+		if (failed != NULL)
+			asked_start(&second, other, &unchecked[i], failed->name, failed->type);
+	}
 	for (size_t i = 0; i < c->policies.count; i++)
 		if (policies[i].answer.rcode == DNS_SERVFAIL)
 			asked_start(&second, other, &policies_unchecked[i],
