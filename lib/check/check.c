@@ -1113,7 +1113,7 @@ run_priority(struct check *check)
 	}
 	if (check->step == STEP_HEADER_EVALS && p->needs_answers && !check->answers_are_in) {
 		check->state = CHECK_STATE_ANSWERS;
-		return;
+		return true;
 	}
 	check->is_in_step = !run_step(check, &check->plan->priorities[check->priority],
 	                              (enum priority_step)check->step);
