@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -61,7 +62,7 @@ enum action {
 	ACTION_CODE,
 	ACTION_MBOX,
 	ACTION_MBX,
-	ACTION_NO_NETWORK
+	ACTION_FAMILY
 };
 
 struct options {
@@ -74,6 +75,7 @@ struct options {
 	const char *list_address[SENDER_OPERATIONS];
 	bool removed_option, ignored_option, dns_check, dns_check_json;
 	int error_code;
+	int family; /* AF_INET, AF_INET6 */
 };
 
 #define AT(field) offsetof(struct options, field)
@@ -99,8 +101,8 @@ static const struct cmd_option rows[] = {
 	{ "error-code|exit-code|e", CMD_MAYBE_NUMBER, ACTION_CODE, 0 },
 	{ "help|h|?", CMD_NONE, ACTION_SET, AT(help) },
 	{ "version|V", CMD_NONE, ACTION_SET, AT(version) },
-	{ "4|ipv4only|ipv4-only|ipv4", CMD_NONE, ACTION_NO_NETWORK, 0 },
-	{ "6", CMD_NONE, ACTION_NO_NETWORK, 0 },
+	{ "4|ipv4only|ipv4-only|ipv4", CMD_NONE, ACTION_FAMILY, 0 },
+	{ "6", CMD_NONE, ACTION_FAMILY, 0 },
 	{ "lint", CMD_NONE, ACTION_SET, AT(lint) },
 	{ "net", CMD_NONE, ACTION_SET, AT(net) },
 	{ "local-only|local|L", CMD_NONE, ACTION_SET, AT(local) },
@@ -174,11 +176,8 @@ take_option(void *data, const struct cmd_option *row, const char *value, bool on
 	case ACTION_MBX:
 		o->format = ARCHIVE_MBX;
 		break;
-	case ACTION_NO_NETWORK:
-		fprintf(stderr,
-		        "spamassassin: option %.*s has no effect: name servers are asked at the "
-		        "addresses that configuration gives\n",
-		        (int)strcspn(row->names, "|"), row->names);
+	case ACTION_FAMILY:
+		o->family = row->names[0] == '6' ? AF_INET6 : AF_INET;
 		break;
 	}
 }
@@ -223,7 +222,7 @@ static const char usage_text[] =
 	"  -u, --username=user         Act for this user in databases\n"
 	"  -D, --debug [area,...]      Print debugging messages of these areas, or of all\n"
 	"  --progress                  Print how far it is\n"
-	"  -4, --ipv4only; -6          Use one IP version only\n"
+	"  -4, --ipv4only; -6          Ask name servers of one IP version only\n"
 	"  -V, --version               Print the version\n"
 	"  -h, --help                  Print this text\n"
 	"\n"
@@ -504,6 +503,7 @@ load_filter(struct program *p, struct error *error)
 		.post_text = text_of(p, &o->cf),
 		.local_tests_only = o->local || (o->lint && !o->net),
 		.lint = o->lint,
+		.dns_family = o->family,
 		.no_learning = o->test_mode || o->lint,
 		.cache_path = paths_cache(),
 		.no_prefilter = getenv("WINNOW_NO_PREFILTER") != NULL,

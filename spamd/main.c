@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -203,6 +204,9 @@ load_filter(struct server *server, struct error *error)
 		.pre_text = o->pre_text.len > 0 ? (const char *)o->pre_text.data : NULL,
 		.post_text = o->cf_text.len > 0 ? (const char *)o->cf_text.data : NULL,
 		.local_tests_only = o->local_only,
+		.dns_family = o->ipv4_only   ? AF_INET
+	                      : o->ipv6_only ? AF_INET6
+	                                     : AF_UNSPEC,
 		.for_server = true,
 		.lint = o->check_config,
 		.cache_path = paths_cache(),

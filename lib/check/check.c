@@ -1364,6 +1364,7 @@ make_resolver(const struct filter *filter, const struct slice *server, bool no_c
 	struct resolver_options options = {
 		.servers = core->dns_servers.items,
 		.server_count = core->dns_servers.count,
+		.family = filter->options.dns_family,
 		.rotates =
 			slice_eq(conf_table_get(&core->dns_options, SLICE("rotate")), SLICE("1")),
 		.mixes_case =

@@ -24,6 +24,7 @@ struct filter_options {
 	bool ignore_site;      /* read no site .cf files */
 	bool local_tests_only;
 	bool lint;
+	int dns_family;   /* AF_INET, AF_INET6: only such name servers are asked; AF_UNSPEC: all */
 	bool learn_only;  /* nothing is scanned: no tables, no rules compiled */
 	bool no_learning; /* test mode: nothing is remembered of what is scanned */
 	bool for_server;  /* build and compile everything now; else what a message needs, when it

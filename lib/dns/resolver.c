@@ -22,7 +22,8 @@ enum {
 	LIES_MAX = 8,       /* answers in wrong letters to one question, before we give it up */
 	BUCKETS = 4096,
 	UDP_BYTES_MAX = 4096, /* c-ares takes no more */
-	FULL_MS = 5           /* the network took no more: until it is tried again */
+	SERVERS_MAX = 64,
+	FULL_MS = 5 /* the network took no more: until it is tried again */
 };
 
 /* On the wire. */
@@ -388,6 +389,34 @@ set_servers(struct resolver *r, struct error *error)
 	return rc == ARES_SUCCESS ? STATUS_OK : STATUS_BAD;
 }
 
+/* STATUS_BAD: none is left. */
+static enum status
+keep_family(struct resolver *r, struct error *error)
+{
+	struct ares_addr_port_node *servers = NULL, kept[SERVERS_MAX];
+	int family = r->options.family, rc = ARES_SUCCESS;
+	size_t count = 0;
+
+	if (family == AF_UNSPEC || ares_get_servers_ports(r->channel, &servers) != ARES_SUCCESS)
+		return STATUS_OK;
+	for (const struct ares_addr_port_node *s = servers; s != NULL; s = s->next) {
+		if (s->family != family || count == SERVERS_MAX)
+			continue;
+		kept[count] = *s;
+		kept[count].next = NULL;
+		if (count > 0)
+			kept[count - 1].next = &kept[count];
+		count++;
+	}
+	ares_free_data(servers);
+	if (count == 0)
+		return error_set(error, STATUS_BAD, "no name server has an %s address",
+		                 family == AF_INET ? "IPv4" : "IPv6");
+	rc = ares_set_servers_ports(r->channel, kept);
+	return rc == ARES_SUCCESS ? STATUS_OK
+	                          : error_set(error, STATUS_IO, "%s", ares_strerror(rc));
+}
+
 static enum status
 open_channel(struct resolver *r, struct error *error)
 {
@@ -415,7 +444,9 @@ open_channel(struct resolver *r, struct error *error)
 		return error_set(error, STATUS_IO, "%s", ares_strerror(rc));
 	}
 	dns_sockets_serve(r->sockets, r->channel);
-	return set_servers(r, error);
+	if (set_servers(r, error) != STATUS_OK)
+		return STATUS_BAD;
+	return keep_family(r, error);
 }
 
 struct resolver *

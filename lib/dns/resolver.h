@@ -27,6 +27,7 @@ struct resolver_options {
 	/* "ADDRESS", "[ADDRESS]:PORT", "1.2.3.4:PORT"; count 0: those of /etc/resolv.conf */
 	const struct slice *servers;
 	size_t server_count;
+	int family;          /* AF_INET, AF_INET6: only servers of it; AF_UNSPEC: all */
 	bool rotates;        /* each question to another server first */
 	bool mixes_case;     /* dns0x20 */
 	bool no_checking;    /* takes what a validating server finds bogus */

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """The resolver before good and bad name servers, and messages that wait for DNS (faults F13-F16)."""
 import os
+import re
 import socket
 import subprocess
 import threading
 import time
 
-from fakedns import A, AAAA, CNAME, FakeDns, MX, NS, SOA, TXT, txt, wire
+from fakedns import A, AAAA, CNAME, FakeDns, MX, NS, SOA, TXT, record, txt, wire
 from harness import BUILD, Skip, Tests, ask, free_port, has_ipv6, request
 
 tests = Tests()
@@ -196,6 +197,72 @@ class SpfDns(FakeDns):
         name, kind, _ = self.parse(packet)
         self.zone = {(name.lower(), TXT): [txt("v=spf1 +all")], (name.lower(), A): [b"\x7f\0\0\x01"]}
         return super().reply(packet, is_tcp)
+
+
+def spamassassin(text, domain, *options, program=os.path.join(BUILD, "cmd", "spamassassin")):
+    """(names of rules, what it said)"""
+    site, empty = rules("site.d", text), rules("empty.d", "")
+    done = subprocess.run([program, "-x", "-C", empty, "--siteconfigpath", site] + list(options), input=message(domain),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    found = re.search(rb"^X-Spam-Rules: (.*)$", done.stdout, re.M)
+    assert found, (done.stdout[:300], done.stderr[-1000:])
+    return set(found.group(1).decode().strip().split(",")), done.stderr.decode()
+
+
+TEXT = """loadplugin Mail::SpamAssassin::Plugin::Check
+loadplugin Mail::SpamAssassin::Plugin::DNSEval
+loadplugin Mail::SpamAssassin::Plugin::SPF
+dns_available yes
+use_bayes 0
+clear_headers
+report_safe 0
+fold_headers 0
+add_header all Rules _TESTS(,)_
+%s
+"""
+
+
+@tests.case("-4 and -6: only name servers of that family are asked; without one there are no network tests")
+def families():
+    if not has_ipv6():
+        raise Skip("no IPv6 here")
+    four, six = SpfDns(), SpfDns("::1")
+    text = TEXT % ("dns_server %s\ndns_server %s\nheader PASS eval:check_for_spf_pass()\nbody ANY /hello/" % (four.server, six.server))
+    for option, asked, silent in (("-4", four, six), ("-6", six, four), ("--ipv4", four, six)):
+        before = asked.count("x.test"), silent.count("x.test")
+        found, said = spamassassin(text, "x.test", option)
+        assert found == {"PASS", "ANY"} and not said, (option, found, said)
+        assert asked.count("x.test") > before[0] and silent.count("x.test") == before[1], option
+    found, said = spamassassin(TEXT % ("dns_server %s\nbody ANY /hello/\nheader PASS eval:check_for_spf_pass()" % four.server),
+                               "x.test", "-6")
+    assert found == {"ANY"} and "no name server has an IPv6 address" in said, (found, said)
+
+
+class Authority(FakeDns):
+    """Says who is responsible for shady.test, and lists that host."""
+
+    def reply(self, packet, is_tcp):
+        name, kind, question = self.parse(packet)
+        self.asked.append((name.lower(), kind, is_tcp))
+        ident, records, authority = int.from_bytes(packet[:2], "big"), [], b""
+        if kind == NS:
+            authority = record(SOA, wire("ns.evil.test") + wire("root.test") + bytes(20))
+        elif name.lower() == "ns.evil.test.list.test":
+            records = [record(A, b"\x7f\0\0\x04")]
+        return [(0, self.packet(ident, question, records, authority=authority), False)]
+
+
+@tests.case("check_rbl_ns_from: the server that is responsible for the sender's domain is on a list")
+def responsible():
+    text = TEXT % ("dns_server %s\nheader NS_FROM eval:check_rbl_ns_from('nsf', 'list.test.')\ntflags NS_FROM net\n"
+                   "header NS_SUB eval:check_rbl_ns_from('nss', 'list.test.', '^127\\.0\\.0\\.4$')\ntflags NS_SUB net\n"
+                   "header NS_OTHER eval:check_rbl_ns_from('nso', 'list.test.', '^127\\.0\\.0\\.9$')\ntflags NS_OTHER net\n")
+    for program in (os.path.join(BUILD, "cmd", "spamassassin"), "/usr/bin/spamassassin"):
+        dns = Authority()
+        if os.access(program, os.X_OK):
+            found, said = spamassassin(text % dns.server, "shady.test", program=program)
+            assert found == {"NS_FROM", "NS_SUB"}, (program, found, said)
+            assert dns.count("ns.evil.test.list.test") == 1, (program, dns.asked)
 
 
 @tests.case("200 messages to 2 workers, every answer after 500 ms: all done in about a second")
