@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+from fakedns import A, TXT, FakeDns, txt
 from harness import BUILD, HERE, SOURCE, Skip, Tests, ask, free_port, own_mounts, request
 
 HAS_MOUNTS = own_mounts(sys.argv[0])
@@ -313,6 +314,28 @@ def _():
     code, out, err = run("txrep", path, ["--pre", "loadplugin Mail::SpamAssassin::Plugin::AWL"], message("points"))
     assert code == 0 and "cannot run when Auto-Welcomelist is enabled" in err, err
     assert "score=3.0" in out, out
+
+
+# ---- the network ----
+
+@tests.case("AWL and TxRep wait for DNS: lists, metas over them, SPF count; SPF stands for the host's address")
+def _():
+    dns = FakeDns(zone={("1.2.0.192.list.slow700.test", A): [b"\x7f\0\0\x02"],
+                        ("pass.slow300.test", TXT): [txt("v=spf1 +all")]})
+    pre = ["--pre", "loadplugin Mail::SpamAssassin::Plugin::DNSEval", "--pre", "loadplugin Mail::SpamAssassin::Plugin::SPF"]
+    lines = ["dns_server " + dns.server, "dns_available yes", "header IN_LIST eval:check_rbl('list', 'list.slow700.test.')", "tflags IN_LIST net",
+             "score IN_LIST 3", "meta OVER_LIST IN_LIST && POINTS", "score OVER_LIST 2", "meta AT_END AWL || TXREP",
+             "score AT_END 0.5", "priority AT_END 2000", "header SPF_PASS eval:check_for_spf_pass()", "tflags SPF_PASS net nice", "score SPF_PASS -1"]
+    text = b"Return-Path: <a@pass.slow300.test>\n" + message("points", "a@pass.slow300.test")
+    for site, key in (("awl", "a@pass.slow300.test|ip=192.0"), ("txrep", "a@pass.slow300.test|ip=none")):
+        path = os.path.join(directory("net-" + site), "list")
+        p = subprocess.run([COMMAND, "-C", RULES, "--siteconfigpath", SITES[site], "-p", "/dev/null", "--cf",
+                            "auto_welcomelist_path " + path] + pre + [x for line in lines for x in ("--cf", line)],
+                           input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+        out = p.stdout.decode("latin-1")
+        assert "score=7.0 " in out, (out, p.stderr)
+        assert listing(path)[key] == (7.0, 1), listing(path)
+    assert "192.0.2.1|ip=none" in listing(path)
 
 
 # ---- faults ----
