@@ -364,11 +364,16 @@ senders_destroy(struct senders **senders)
 static bool
 is_same(const struct reputation_config *a, const struct reputation_config *b)
 {
-	return a->path != NULL && b->path != NULL && strcmp(a->path, b->path) == 0 &&
-	       slice_eq(a->factory, b->factory) && slice_eq(a->user, b->user) &&
+	const struct reputation_backend *backend = reputation_backend_find(a->factory);
+
+	if (a->path == NULL || b->path == NULL || backend != reputation_backend_find(b->factory))
+		return false;
+	if (backend != NULL && backend->is_file)
+		return strcmp(a->path, b->path) == 0;
+	return slice_eq(a->factory, b->factory) && slice_eq(a->user, b->user) &&
 	       slice_eq(a->dsn, b->dsn) && slice_eq(a->table, b->table) &&
 	       a->distinguishes_signed == b->distinguishes_signed &&
-	       a->welcomes_recipients == b->welcomes_recipients && a->has_mutex == b->has_mutex;
+	       a->welcomes_recipients == b->welcomes_recipients;
 }
 
 /* A copy that lives as long as it is kept. */

@@ -55,6 +55,8 @@ typedef bool (*reputation_fn)(void *data, const struct reputation_key *key,
 struct reputation_backend {
 	const char *name;             /* for messages */
 	const char *const *factories; /* values of auto_welcomelist_factory; ends with NULL */
+	/* The path alone says which list: one for all users, never open twice in a process. */
+	bool is_file;
 	/* create false: STATUS_NONE when there is none yet. */
 	enum status (*open)(const struct reputation_config *config, bool create,
 	                    struct reputation **list_r, struct error *error);

@@ -534,6 +534,7 @@ static const char *const factories[] = {"", "DBBasedAddrList", NULL};
 const struct reputation_backend reputation_lmdb = {
 	.name = "embedded",
 	.factories = factories,
+	.is_file = true,
 	.open = open_list,
 	.close = close_list,
 	.is_current = is_current,
