@@ -115,6 +115,7 @@ metrics_count_dns(const struct metrics_writer *w, const struct resolver_counts *
 	                               last->asked + last->answered + last->failed)
 		return;
 	add(&w->slot->dns_asked, counts->asked - last->asked);
+	add(&w->slot->dns_cached, counts->cached - last->cached);
 	add(&w->slot->dns_answered, counts->answered - last->answered);
 	add(&w->slot->dns_failed, counts->failed - last->failed);
 	*last = *counts;
@@ -130,7 +131,7 @@ get(const atomic_ulong *counter)
 
 struct totals {
 	unsigned long connections, spam, ham, errors, timeouts, limits, bytes, scan_us;
-	unsigned long dns_asked, dns_answered, dns_failed, dns_blocked;
+	unsigned long dns_asked, dns_answered, dns_failed, dns_blocked, dns_cached;
 	unsigned long seconds[METRICS_BUCKETS];
 	int open, idle, busy, draining;
 };
@@ -152,6 +153,7 @@ sum_up(const struct metrics *m, struct totals *t)
 		t->dns_answered += get(&s->dns_answered);
 		t->dns_failed += get(&s->dns_failed);
 		t->dns_blocked += get(&s->dns_blocked);
+		t->dns_cached += get(&s->dns_cached);
 		t->bytes += get(&s->bytes);
 		t->scan_us += get(&s->scan_us);
 		for (size_t k = 0; k < METRICS_BUCKETS; k++)
@@ -255,6 +257,9 @@ add_messages(struct strbuf *out, const struct totals *t)
 	add_counter(out, "spamd_limits_total", "Messages whose scan spent its time.", t->limits);
 	add_counter(out, "spamd_dns_questions_total", "Questions sent to name servers.",
 	            t->dns_asked);
+	add_counter(out, "spamd_dns_cached_total",
+	            "Questions that were not sent: dns_cache_megabytes had the answer.",
+	            t->dns_cached);
 	add_counter(out, "spamd_dns_answers_total", "Those that were answered.", t->dns_answered);
 	add_counter(out, "spamd_dns_failures_total", "Those that were given up.", t->dns_failed);
 	add_counter(out, "spamd_dns_blocked_total",

@@ -24,7 +24,7 @@ enum { METRICS_BUCKETS = 12 };
 /* One worker's; shared memory. */
 struct metrics_slot {
 	atomic_ulong connections, spam, ham, errors, timeouts, limits, bytes, scan_us;
-	atomic_ulong dns_asked, dns_answered, dns_failed, dns_blocked;
+	atomic_ulong dns_asked, dns_answered, dns_failed, dns_blocked, dns_cached;
 	atomic_ulong
 		seconds[METRICS_BUCKETS]; /* scans by how long they took; the rest took longer */
 };

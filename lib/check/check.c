@@ -1382,6 +1382,8 @@ make_resolver(const struct filter *filter, const struct slice *server, bool no_c
 		options.servers = server;
 		options.server_count = 1;
 	}
+	if (server == NULL)
+		options.cache = filter->dns_cache;
 	options.no_checking = no_checking;
 	if (edns.data != NULL && !slice_to_u64(edns, 65535, &bytes))
 		bytes = 0;

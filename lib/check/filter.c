@@ -12,6 +12,7 @@
 #include "check/paths.h"
 #include "check/plan.h"
 #include "conf/sources.h"
+#include "dns/cache.h"
 #include "plugins/dns_block.h"
 #include "plugins/lookup.h"
 #include "plugins/bayes.h"
@@ -120,6 +121,24 @@ find_unknown_evals(struct filter *filter, struct conf_reader *reader)
 	}
 }
 
+enum { DNS_CACHE_MEGABYTES_MAX = 4096 };
+
+/* Of a server: what one worker asked, the others know. */
+static void
+make_dns_cache(struct filter *filter)
+{
+	double megabytes = conf_core(filter->conf)->dns_cache_megabytes;
+
+	if (!filter->options.for_server || filter->env.local_tests_only || megabytes <= 0)
+		return;
+	if (megabytes > DNS_CACHE_MEGABYTES_MAX)
+		megabytes = DNS_CACHE_MEGABYTES_MAX;
+	filter->dns_cache = dns_cache_create(filter->arena, (size_t)(megabytes * 1048576));
+	if (filter->dns_cache == NULL)
+		log_warn(filter->log, "dns", "no memory for dns_cache_megabytes %.0f: no cache",
+		         megabytes);
+}
+
 static enum status
 finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 {
@@ -154,6 +173,7 @@ finish(struct filter *filter, struct conf_reader *reader, struct error *error)
 	find_unknown_evals(filter, reader);
 	filter->plan = plan_build(filter->arena, filter->conf, &filter->env, filter->cache, flags,
 	                          filter->log, error);
+	make_dns_cache(filter);
 	if (filter->plan != NULL)
 		gates_build(&filter->gates, filter->arena, filter->conf, filter->plan);
 	filter->errors = reader->errors;

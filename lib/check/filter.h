@@ -43,6 +43,7 @@ struct filter {
 	struct cache *cache;
 	struct plan *plan;
 	struct gates gates;
+	struct dns_cache *dns_cache; /* shared over fork(); NULL: none */
 	const struct log *log;
 	unsigned errors;            /* bad lines and rules: what --lint counts */
 	struct slice rules_version; /* _RULESVERSION_ */

@@ -1127,6 +1127,7 @@ static const struct directive directives[] = {
 	{ "dns_available", NULL, CONF_STRING, CONF_USER, AT(dns_available), "yes", check_dns_available },
 	{ "dns_block_rule", NULL, CONF_CUSTOM, CONF_ADMIN, 0, NULL, parse_block_rule },
 	{ "dns_block_time", NULL, CONF_NUMERIC, CONF_ADMIN, AT(dns_block_time), "300", NULL },
+	{ "dns_cache_megabytes", NULL, CONF_NUMERIC, CONF_ADMIN, AT(dns_cache_megabytes), "0", NULL },
 	{ "dns_local_ports_avoid", NULL, CONF_CUSTOM, CONF_ADMIN, 0, NULL, parse_local_ports },
 	{ "dns_local_ports_none", NULL, CONF_NOARGS, CONF_ADMIN, 0, NULL, parse_local_ports },
 	{ "dns_local_ports_permit", NULL, CONF_CUSTOM, CONF_ADMIN, 0, NULL, parse_local_ports },

@@ -71,7 +71,7 @@ struct core_settings {
 	struct slice dns_available;
 	struct conf_words dns_servers, rbl_timeouts;
 	struct conf_table dns_query_restriction, dns_options, dns_block_rule;
-	double dns_test_interval, dns_block_time;
+	double dns_test_interval, dns_block_time, dns_cache_megabytes;
 	struct conf_words dns_local_ports; /* "permit TEXT", "avoid TEXT", "none" in order */
 	/* learning */
 	bool bayes_auto_learn, bayes_auto_expire, bayes_learn_during_report, bayes_learn_to_journal;

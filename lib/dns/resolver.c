@@ -23,6 +23,7 @@ enum {
 	BUCKETS = 4096,
 	UDP_BYTES_MAX = 4096, /* c-ares takes no more */
 	SERVERS_MAX = 64,
+	SCRATCH_BYTES = 1 << 20,
 	FULL_MS = 5 /* the network took no more: until it is tried again */
 };
 
@@ -46,8 +47,9 @@ struct resolver {
 	unsigned char ids[65536 / 8]; /* in flight */
 	struct dns_random random;
 	struct resolver_counts counts;
-	unsigned silent;  /* questions given up since the last answer */
-	int64_t probe_ms; /* dark: when the next question may leave */
+	struct arena *scratch; /* for a look at an answer's TTL */
+	unsigned silent;       /* questions given up since the last answer */
+	int64_t probe_ms;      /* dark: when the next question may leave */
 	bool is_dark;
 };
 
@@ -180,6 +182,41 @@ ask_again(struct resolver_question *q)
 		end_question(q, DNS_FAILED, SLICE_NULL);
 }
 
+/* Keeps it for other processes, and for later, as long as it says. */
+static void
+keep_answer(struct resolver_question *q, struct slice bytes)
+{
+	struct resolver *r = q->resolver;
+	struct dns_answer answer;
+
+	if (r->options.cache == NULL || bytes.len > DNS_CACHE_ANSWER_MAX)
+		return;
+	arena_reset(r->scratch);
+	if (dns_answer_read(r->scratch, bytes, q->name, q->type, &answer) != STATUS_OK ||
+	    answer.is_truncated || (answer.rcode != DNS_NOERROR && answer.rcode != DNS_NXDOMAIN))
+		return;
+	dns_cache_put(r->options.cache, q->name, q->type, bytes, answer.ttl_s,
+	              answer.record_count == 0, clock_monotonic_ms());
+}
+
+/* true: the answer was there. */
+static bool
+answer_from_cache(struct resolver *r, struct resolver_query *query, struct slice name,
+                  unsigned type)
+{
+	unsigned char bytes[DNS_CACHE_ANSWER_MAX];
+	size_t len;
+
+	if (r->options.cache == NULL)
+		return false;
+	len = dns_cache_get(r->options.cache, name, type, clock_monotonic_ms(), bytes);
+	if (len == 0)
+		return false;
+	r->counts.cached++;
+	query->answered(query, DNS_ANSWERED, slice_of(bytes, len));
+	return true;
+}
+
 static void
 on_answer(void *data, int status, int timeouts, unsigned char *bytes, int len)
 {
@@ -196,6 +233,7 @@ on_answer(void *data, int status, int timeouts, unsigned char *bytes, int len)
 	if (status == ARES_SUCCESS) {
 		r->counts.answered++;
 		note_answer(r);
+		keep_answer(q, answer);
 	} else if (status != ARES_EDESTRUCTION) {
 		r->counts.failed++;
 		if (status == ARES_ETIMEOUT)
@@ -268,6 +306,8 @@ resolver_ask(struct resolver *r, struct resolver_query *query, struct slice name
 	}
 	if (name.len > DNS_NAME_BYTES_MAX)
 		return false;
+	if (answer_from_cache(r, query, name, type))
+		return true;
 	if (is_hopeless(r)) {
 		query->answered(query, DNS_TIMEOUT, SLICE_NULL);
 		return true;
@@ -462,6 +502,8 @@ resolver_create(const struct resolver_options *options, struct error *error)
 	r->options = *options;
 	if (r->options.edns_bytes > UDP_BYTES_MAX)
 		r->options.edns_bytes = UDP_BYTES_MAX;
+	if (options->cache != NULL && (r->scratch = arena_create(SCRATCH_BYTES)) == NULL)
+		r->options.cache = NULL;
 	sockets = (struct dns_sockets_options){options->ports, &r->random, options->log};
 	r->sockets = dns_sockets_create(&sockets, error);
 	if (r->sockets == NULL || open_channel(r, error) != STATUS_OK)
@@ -480,6 +522,7 @@ resolver_destroy(struct resolver **resolver)
 	if (r->channel != NULL)
 		ares_destroy(r->channel); /* ends all questions */
 	dns_sockets_destroy(&r->sockets);
+	arena_destroy(&r->scratch);
 	free(r);
 }
 

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "dns/answer.h"
+#include "dns/cache.h"
 #include "util/log.h"
 
 struct resolver;
@@ -34,6 +35,7 @@ struct resolver_options {
 	unsigned edns_bytes; /* 0: no EDNS */
 	/* 65536 bits: local ports that may be used; NULL: the host chooses. */
 	const unsigned char *ports;
+	struct dns_cache *cache; /* shared with other processes; NULL: none */
 	const struct log *log;
 };
 
@@ -50,6 +52,7 @@ struct resolver_query {
 struct resolver_counts {
 	unsigned long asked, answered, failed; /* on the wire */
 	unsigned long shared;                  /* that went with an equal one in flight */
+	unsigned long cached;                  /* that somebody had asked before */
 	unsigned long lied;                    /* answers that did not fit the question */
 	size_t in_flight;
 };

@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -263,6 +264,46 @@ def responsible():
             found, said = spamassassin(text % dns.server, "shady.test", program=program)
             assert found == {"NS_FROM", "NS_SUB"}, (program, found, said)
             assert dns.count("ns.evil.test.list.test") == 1, (program, dns.asked)
+
+
+class Counted(SpfDns):
+    """With a TTL of its own; where no.test is in the name nothing is there."""
+
+    def __init__(self, ttl):
+        self.ttl = ttl
+        super().__init__()
+
+    def packet(self, ident, question, records, flags=0, rcode=0, authority=b""):
+        name = self.parse(b"\0" * 12 + question)[0]
+        records = [r[:6] + struct.pack("!I", self.ttl) + r[10:] for r in records]
+        if name.endswith("no.test"):
+            soa = wire("ns.test") + wire("root.test") + struct.pack("!5I", 1, 2, 3, 4, self.ttl)
+            records, rcode, authority = [], 3, record(SOA, soa, ttl=self.ttl)
+        return super().packet(ident, question, records, flags, rcode, authority)
+
+
+@tests.case("dns_cache_megabytes: what one worker asked no other asks, as long as its TTL; without it each asks")
+def cached():
+    for text, ttl, times in (("dns_cache_megabytes 1", 3600, 1), ("", 3600, 6), ("dns_cache_megabytes 1", 0, 6)):
+        dns, path = Counted(ttl), tests.path("cache%d%s" % (ttl, bool(text)))
+        server = tests.spamd([path], ["-m", "2", "--min-children", "2", "--max-conn-per-child", "1"], local=False,
+                             rules=rules("cache.d", SPF % (dns.server, text)))
+        server.wait_for(path)
+        for _ in range(6):
+            for domain, rule in (("same.test", b"T_PASS"), ("no.test", b"T_NOT")):
+                answer = ask(path, request("SYMBOLS", message(domain)))
+                assert answer.endswith(rule), answer
+        assert dns.count("same.test") == dns.count("no.test") == times, (text, ttl, dns.asked)
+        tests.ends.remove(server)
+        server.stop()
+    dns, path = Counted(1), tests.path("short")
+    server = tests.spamd([path], ["-m", "1"], local=False, rules=rules("cache.d", SPF % (dns.server, "dns_cache_megabytes 1")))
+    server.wait_for(path)
+    for _ in range(2):
+        ask(path, request("SYMBOLS", message("same.test")))
+        time.sleep(1.1)
+    ask(path, request("SYMBOLS", message("same.test")))
+    assert dns.count("same.test") == 3, dns.asked
 
 
 @tests.case("200 messages to 2 workers, every answer after 500 ms: all done in about a second")
