@@ -46,6 +46,7 @@ struct server {
 	struct filter *filter;
 	struct match_scratch *match; /* warm, for the workers to come */
 	bool sandboxed;              /* workers enter the sandbox */
+	unsigned bad_databases;      /* that the configuration names and that cannot be used */
 	struct listener_set listeners, metrics_listeners;
 	struct metrics metrics; /* slots NULL: none */
 	pid_t metrics_pid;      /* the process that serves them */
@@ -137,20 +138,50 @@ directory_of(struct server *server, struct slice path)
 	return text == NULL ? "" : text;
 }
 
-/* Modules are loaded before workers are forked and confined; nothing is connected to. */
-static void
+static unsigned
+prepare_store(const struct server *server)
+{
+	const struct learner_user nobody = {.home = "/"};
+	struct arena *arena = arena_create(0);
+	struct store_config config;
+	struct error error = {"no memory"};
+	bool good;
+
+	if (!learns(server)) {
+		arena_destroy(&arena);
+		return 0;
+	}
+	good = arena != NULL &&
+	       learner_config(arena, conf_core(server->filter->conf), &nobody, server->log, &config,
+	                      &error) == STATUS_OK &&
+	       store_prepare(&config, &error) == STATUS_OK;
+	if (!good)
+		log_error(server->log, "bayes", "%s", error.text);
+	arena_destroy(&arena);
+	return !good;
+}
+
+/*
+ * Modules are loaded before workers are forked and confined; nothing is connected to.  How many
+ * cannot be used: said, and messages are scored without.
+ */
+static unsigned
 prepare_databases(const struct server *server)
 {
+	unsigned bad = prepare_store(server);
 	enum user_scores_source source;
 	struct user_scores *scores;
 	struct error problem;
 
 	if (!user_asks_database(&server->options, &source))
-		return;
+		return bad;
 	scores = user_scores_open(conf_core(server->filter->conf), source, server->log, &problem);
-	if (scores != NULL && problem.text[0] != '\0')
+	if (scores != NULL && problem.text[0] != '\0') {
 		log_error(server->log, "config", "%s", problem.text);
+		bad++;
+	}
 	user_scores_close(&scores);
+	return bad;
 }
 
 /*
@@ -221,7 +252,7 @@ load_filter(struct server *server, struct error *error)
 	if (!o->check_config)
 		server->sandboxed = decide_sandbox(server);
 	load_user_database(server);
-	prepare_databases(server);
+	server->bad_databases = prepare_databases(server);
 	(void)malloc_trim(0); /* what building took */
 	return STATUS_OK;
 }
@@ -636,7 +667,7 @@ check_config(struct server *server)
 	bad += is_bad(server, load_tls(server, tls, &error), &error);
 	bad += is_bad(server, user_check(&server->options, &error), &error);
 	if (!is_bad(server, load_filter(server, &error), &error))
-		bad += server->filter->errors;
+		bad += server->filter->errors + server->bad_databases;
 	else
 		bad++;
 	if (bad > 0)

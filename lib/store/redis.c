@@ -266,6 +266,21 @@ make_store(const struct store_config *config, struct redis_store *s, struct erro
 	return status;
 }
 
+static enum status
+prepare(const struct store_config *config, struct error *error)
+{
+	struct redis_store *s = calloc(1, sizeof(*s));
+	enum status status;
+
+	if (s == NULL)
+		return error_set(error, STATUS_LIMIT, "no memory for the store");
+	s->arena = arena_create(0);
+	s->seen_arena = arena_create(0);
+	status = make_store(config, s, error);
+	close_store(&s->store);
+	return status;
+}
+
 /* Tokens and counters are made by the first who learns; until then there are none. */
 static enum status
 open_store(const struct store_config *config, bool create, struct store **store_r,
@@ -1020,6 +1035,7 @@ static const char *const modules[] = {"BayesStore::Redis", NULL};
 const struct store_backend store_redis = {
 	.name = "Redis",
 	.modules = modules,
+	.prepare = prepare,
 	.open = open_store,
 	.close = close_store,
 	.is_current = is_current,

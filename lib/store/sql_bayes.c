@@ -186,6 +186,17 @@ close_store(struct store *store)
 }
 
 static enum status
+prepare(const struct store_config *config, struct error *error)
+{
+	struct sql *sql = NULL;
+	bool is_new;
+	enum status status = take_connection(config, &sql, &is_new, error);
+
+	sql_close(&sql);
+	return status;
+}
+
+static enum status
 open_store(const struct store_config *config, bool create, struct store **store_r,
            struct error *error)
 {
@@ -692,6 +703,7 @@ static const char *const modules[] = {"BayesStore::SQL", "BayesStore::PgSQL", "B
 const struct store_backend store_sql = {
 	.name = "SQL",
 	.modules = modules,
+	.prepare = prepare,
 	.open = open_store,
 	.close = close_store,
 	.is_current = is_current,

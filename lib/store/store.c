@@ -48,6 +48,16 @@ store_open(const struct store_config *config, bool create, struct store **store_
 	return status;
 }
 
+enum status
+store_prepare(const struct store_config *config, struct error *error)
+{
+	const struct store_backend *backend = backend_of(config, error);
+
+	if (backend == NULL)
+		return STATUS_BAD;
+	return backend->prepare == NULL ? STATUS_OK : backend->prepare(config, error);
+}
+
 void
 store_close(struct store **store)
 {

@@ -78,6 +78,8 @@ typedef bool (*store_seen_fn)(void *data, struct slice message_id, char flag);
 struct store_backend {
 	const char *name;           /* for messages */
 	const char *const *modules; /* values of bayes_store_module it serves; ends with NULL */
+	/* Loads its module and reads its directives; asks nobody.  NULL: there is nothing to do. */
+	enum status (*prepare)(const struct store_config *config, struct error *error);
 	/* create false: STATUS_NONE when there is none yet. */
 	enum status (*open)(const struct store_config *config, bool create, struct store **store_r,
 	                    struct error *error);
@@ -131,6 +133,8 @@ struct store {
 enum status store_open(const struct store_config *config, bool create, struct store **store_r,
                        struct error *error) WARN_UNUSED;
 void store_close(struct store **store);
+/* What a server does before it forks: could it be opened, as far as one can say without? */
+enum status store_prepare(const struct store_config *config, struct error *error) WARN_UNUSED;
 /* false: it was replaced or removed since: close and open again. */
 bool store_is_current(const struct store *store);
 /* The files or rows of it go, also when they are damaged. */

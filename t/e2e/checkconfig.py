@@ -63,4 +63,20 @@ def _():
     assert status == 78 and "no rules were found" in said, (status, said)
 
 
+@tests.case("databases: a module that is not there, a server that is none, are said; nothing is connected to")
+def _():
+    for name, text, options, expected in (
+            ("redis", "bayes_store_module Mail::SpamAssassin::BayesStore::Redis\nbayes_sql_dsn server=nowhere\n", [],
+             ["error: bayes: bayes_sql_dsn: \"nowhere\" is no server", "cannot load"]),
+            ("sql", "bayes_store_module Mail::SpamAssassin::BayesStore::PgSQL\n", [], ["needs a bayes_sql_dsn"]),
+            ("other", "bayes_store_module My::Own\n", [], ["bayes_store_module My::Own is not one of this build"]),
+            ("prefs", "user_scores_dsn DBI:Oracle:x\n", ["-q", "-u", "nobody"], ["error: config: user_scores_dsn: DSN: "]),
+            ("ldap", "user_scores_dsn ldap://h\n", ["--ldap-config", "-u", "nobody"],
+             ["user_scores_dsn: it names no attribute", "cannot load"])):
+        status, said = check(name, text, options + ["--pre", "loadplugin Mail::SpamAssassin::Plugin::Bayes"])
+        assert status == 78 and any(one in said for one in expected) and "configuration: 1 problem" in said, (name, said)
+    status, said = check("fine", "user_scores_dsn DBI:SQLite:dbname=/nowhere/x\n", ["-q", "-u", "nobody"])
+    assert status == 0 or "cannot load" in said, said
+
+
 tests.main()
