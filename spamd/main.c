@@ -123,6 +123,15 @@ asks_store(const struct server *server)
 	       sqlite_file(server).len == 0;
 }
 
+/* The same of senders. */
+static bool
+asks_senders(const struct server *server)
+{
+	struct slice dsn = sender_list_dsn(server->filter->conf);
+
+	return dsn.data != NULL && sql_dsn_file(server->arena, dsn).len == 0;
+}
+
 /* Of a file: absolute, or "" where it depends on whose mail comes. */
 static const char *
 directory_of(struct server *server, struct slice path)
@@ -161,6 +170,24 @@ prepare_store(const struct server *server)
 	return !good;
 }
 
+/* What names no database of ours is said. */
+static unsigned
+prepare_senders(const struct server *server)
+{
+	const struct sql_config config = {.dsn = sender_list_dsn(server->filter->conf)};
+	struct error problem;
+	struct sql *sql;
+	bool good;
+
+	if (config.dsn.data == NULL)
+		return 0;
+	good = sql_open(&config, &sql, &problem) == STATUS_OK;
+	if (!good)
+		log_error(server->log, "config", "user_awl_dsn: %s", problem.text);
+	sql_close(&sql);
+	return !good;
+}
+
 /*
  * Modules are loaded before workers are forked and confined; nothing is connected to.  How many
  * cannot be used: said, and messages are scored without.
@@ -168,7 +195,7 @@ prepare_store(const struct server *server)
 static unsigned
 prepare_databases(const struct server *server)
 {
-	unsigned bad = prepare_store(server);
+	unsigned bad = prepare_store(server) + prepare_senders(server);
 	enum user_scores_source source;
 	struct user_scores *scores;
 	struct error problem;
@@ -192,7 +219,9 @@ static const char *
 find_store_directory(struct server *server)
 {
 	const struct conf *conf = server->filter->conf;
-	struct slice senders = sender_list_path(conf);
+	struct slice dsn = sender_list_dsn(conf),
+		     senders = dsn.data == NULL ? sender_list_path(conf)
+	                                        : sql_dsn_file(server->arena, dsn);
 	const char *words = NULL, *list;
 
 	if (plugins_write_files(conf))
@@ -201,7 +230,7 @@ find_store_directory(struct server *server)
 		words = directory_of(server, sqlite_file(server).len > 0
 		                                     ? sqlite_file(server)
 		                                     : conf_core(conf)->bayes_path);
-	if (senders.data == NULL)
+	if (senders.data == NULL || asks_senders(server))
 		return words;
 	list = directory_of(server, senders);
 	return words == NULL || strcmp(words, list) == 0 ? list : "";
@@ -362,7 +391,8 @@ run_worker(void *data, struct worker_slot *slot)
 		.local_sockets = server->options.user_config || server->options.auth_ident ||
 	                         server->logger.kind == LOGGER_SYSLOG,
 		.network = !server->filter->env.local_tests_only || server->options.auth_ident ||
-	                   asks_store(server) || user_asks_database(&server->options, &source),
+	                   asks_store(server) || asks_senders(server) ||
+	                   user_asks_database(&server->options, &source),
 		.compiles = conf_core(server->filter->conf)->allow_user_rules,
 		.creates_files = server->options.create_prefs,
 		.store_directory = find_store_directory(server),

@@ -136,11 +136,21 @@ settings_in_force(const struct conf *conf)
 }
 
 struct slice
+sender_list_dsn(const struct conf *conf)
+{
+	const struct sender_settings *settings = settings_in_force(conf);
+
+	return settings != NULL && reputation_backend_find(settings->factory) == &reputation_sql
+	               ? settings->dsn
+	               : SLICE_NULL;
+}
+
+struct slice
 sender_list_path(const struct conf *conf)
 {
 	const struct sender_settings *settings = settings_in_force(conf);
 
-	if (settings == NULL)
+	if (settings == NULL || sender_list_dsn(conf).data != NULL)
 		return SLICE_NULL;
 	return txrep_has_two_lists(conf) ? SLICE("") : settings->path;
 }
@@ -309,6 +319,7 @@ struct list_in_hand {
 	struct arena *arena; /* of the config */
 	struct reputation_config config;
 	struct reputation *list;
+	struct store_keep keep;
 	int64_t failed_ms; /* when it could not be opened; 0: never */
 	struct error failure;
 	enum status failed;
@@ -344,6 +355,7 @@ senders_close(struct senders *senders)
 {
 	for (size_t i = 0; i < LISTS; i++) {
 		reputation_close(&senders->lists[i].list);
+		store_keep_drop(&senders->lists[i].keep);
 		senders->lists[i].failed_ms = 0;
 	}
 }
@@ -371,7 +383,8 @@ is_same(const struct reputation_config *a, const struct reputation_config *b)
 	if (backend != NULL && backend->is_file)
 		return strcmp(a->path, b->path) == 0;
 	return slice_eq(a->factory, b->factory) && slice_eq(a->user, b->user) &&
-	       slice_eq(a->dsn, b->dsn) && slice_eq(a->table, b->table) &&
+	       slice_eq(a->dsn, b->dsn) && slice_eq(a->sql_user, b->sql_user) &&
+	       slice_eq(a->sql_password, b->sql_password) && slice_eq(a->table, b->table) &&
 	       a->distinguishes_signed == b->distinguishes_signed &&
 	       a->welcomes_recipients == b->welcomes_recipients;
 }
@@ -387,6 +400,7 @@ keep_config(struct list_in_hand *hand, const struct reputation_config *config)
 	arena_reset(hand->arena);
 	path = arena_dup(hand->arena, slice_from_cstr(config->path));
 	hand->config = *config;
+	hand->config.keep = &hand->keep;
 	hand->config.path = (const char *)path.data;
 	hand->config.factory = arena_dup(hand->arena, config->factory);
 	hand->config.user = arena_dup(hand->arena, config->user);

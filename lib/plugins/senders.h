@@ -56,6 +56,9 @@ struct slice sender_signed_by(struct scan *scan);
  * none; "": more than one. */
 struct slice sender_list_path(const struct conf *conf);
 
+/* The DSN where the list of senders is in a database; data NULL: it is not. */
+struct slice sender_list_dsn(const struct conf *conf);
+
 /* The rule of that name hits with a score of its own, three decimals of it. */
 void sender_hit(struct scan *scan, struct slice rule, const char *area, double score);
 

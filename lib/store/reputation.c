@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-static const struct reputation_backend *const backends[] = {&reputation_lmdb};
+static const struct reputation_backend *const backends[] = {&reputation_lmdb, &reputation_sql};
 
 const struct reputation_backend *
 reputation_backend_find(struct slice factory)

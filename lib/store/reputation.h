@@ -7,8 +7,7 @@
  *
  * Backends: struct reputation_backend, one file each, one list in reputation.c.
  *	reputation_lmdb.c	embedded, the default (Mail::SpamAssassin::DBBasedAddrList)
- *	SQL (SQLBasedAddrList)	to be added: it gets dsn, table, user and what is below from the
- *				config, and signed_by with each key
+ *	reputation_sql.c	PostgreSQL, MySQL, SQLite (Mail::SpamAssassin::SQLBasedAddrList)
  *
  * A message is reputation_begin(), any number of the others, reputation_commit(): all of it or
  * nothing, and nobody else writes in between.  Reading alone needs no begin.  No call waits longer
@@ -23,6 +22,8 @@
 #include "util/arena.h"
 #include "util/log.h"
 
+struct store_keep; /* store.h */
+
 struct reputation_config {
 	struct slice factory; /* auto_welcomelist_factory, txrep_factory; len 0: the embedded one */
 	const char *path;     /* auto_welcomelist_path, ~ and __userstate__ replaced */
@@ -32,6 +33,7 @@ struct reputation_config {
 	struct slice dsn, sql_user, sql_password, table; /* user_awl_* */
 	bool distinguishes_signed;                       /* auto_welcomelist_distinguish_signed */
 	bool welcomes_recipients;                        /* txrep_welcomelist_out is not 0 */
+	struct store_keep *keep;                         /* NULL: no connection is kept */
 	const struct log *log;
 };
 
@@ -123,5 +125,6 @@ enum status reputation_each(struct reputation *list, reputation_fn fn, void *dat
 const struct reputation_backend *reputation_backend_find(struct slice factory);
 
 extern const struct reputation_backend reputation_lmdb;
+extern const struct reputation_backend reputation_sql;
 
 #endif

@@ -362,13 +362,10 @@ static enum status
 begin(void *connection, int64_t lock_ms, struct sql_call *call, struct error *error)
 {
 	struct sql_call plain = {0};
-	char text[100];
+	char text[80];
 	enum status status;
 
-	/* Of learning the last half second may be lost when the server's host loses power. */
-	snprintf(text, sizeof(text),
-	         "BEGIN; SET LOCAL lock_timeout = %lld; SET LOCAL synchronous_commit = off",
-	         (long long)lock_ms);
+	snprintf(text, sizeof(text), "BEGIN; SET LOCAL lock_timeout = %lld", (long long)lock_ms);
 	status = command(connection, text, &plain, error);
 	call->is_lost = plain.is_lost;
 	return status;
@@ -395,7 +392,7 @@ connect_pg(const struct sql_target *target, void **connection_r, struct error *e
 	struct pg *pg = calloc(1, sizeof(*pg));
 	struct sql_call call = {0};
 	enum status status;
-	char text[64];
+	char text[100];
 
 	if (pg == NULL || (pg->conn = begin_connect(target)) == NULL) {
 		free(pg);
@@ -406,7 +403,10 @@ connect_pg(const struct sql_target *target, void **connection_r, struct error *e
 	status = finish_connect(pg->conn, target->connect_ms, error);
 	if (status == STATUS_OK) {
 		(void)PQsetnonblocking(pg->conn, 1);
-		snprintf(text, sizeof(text), "SET statement_timeout = %lld",
+		/* The last half second may be lost when the server's host loses power, as in the
+		 * reference. */
+		snprintf(text, sizeof(text),
+		         "SET statement_timeout = %lld; SET synchronous_commit = off",
 		         (long long)target->statement_ms);
 		status = command(pg, text, &call, error);
 	}
