@@ -232,7 +232,6 @@ create_once(const struct filter_options *options, enum status *status_r, struct 
 	if (options->no_learning)
 		((struct core_settings *)conf_settings(filter->conf, &conf_core_module))
 			->bayes_auto_learn = false;
-	filter->env.no_auto_welcomelist = options->no_learning;
 	set_hostname(filter);
 	filter->env.local_tests_only = filter->options.local_tests_only;
 	filter->env.score_set = filter->options.local_tests_only ? 0 : 1;

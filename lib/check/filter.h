@@ -26,7 +26,7 @@ struct filter_options {
 	bool lint;
 	int dns_family;   /* AF_INET, AF_INET6: only such name servers are asked; AF_UNSPEC: all */
 	bool learn_only;  /* nothing is scanned: no tables, no rules compiled */
-	bool no_learning; /* test mode: nothing is remembered of what is scanned */
+	bool no_learning; /* test mode: bayes_auto_learn is 0, unless it is configured */
 	bool for_server;  /* build and compile everything now; else what a message needs, when it
 	                     does */
 	bool tables_only; /* build all tables now, no PCRE2 code: for filter_save_tables */

@@ -41,8 +41,7 @@ awl_is_used(const struct scan *scan)
 {
 	const struct awl_settings *settings = plugin_settings(scan->conf, &plugin_awl);
 
-	return settings != NULL && settings->use_auto_welcomelist &&
-	       !scan->env->no_auto_welcomelist;
+	return settings != NULL && settings->use_auto_welcomelist;
 }
 
 /* ---- the list of this message ---- */

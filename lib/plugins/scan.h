@@ -25,9 +25,8 @@ struct scan_env {
 	struct uri_config uri_config;
 	struct netset trusted, internal, msa;
 	bool local_tests_only;
-	bool may_learn;           /* score sets 2 and 3 are there */
-	bool no_auto_welcomelist; /* test mode: use_auto_welcomelist is 0, whatever is configured */
-	unsigned score_set;       /* 0, 1; a scan adds 2 when Bayes is ready */
+	bool may_learn;     /* score sets 2 and 3 are there */
+	unsigned score_set; /* 0, 1; a scan adds 2 when Bayes is ready */
 	unsigned address_parser;
 	struct slice languages_path;         /* TextCat's file, data NULL: none found */
 	const struct lookup_policy *lookups; /* rbl_timeout, for lookup.c */
