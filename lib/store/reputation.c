@@ -4,6 +4,8 @@
 #include "store/reputation.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static const struct reputation_backend *const backends[] = {&reputation_lmdb, &reputation_sql};
 
@@ -117,4 +119,13 @@ enum status
 reputation_each(struct reputation *list, reputation_fn fn, void *data, struct error *error)
 {
 	return list->backend->each(list, fn, data, error);
+}
+
+double
+reputation_as_written(double value)
+{
+	char text[40];
+
+	(void)snprintf(text, sizeof(text), "%.15g", value);
+	return strtod(text, NULL);
 }

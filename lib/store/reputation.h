@@ -121,6 +121,9 @@ enum status reputation_remove_one(struct reputation *list, const struct reputati
 enum status reputation_each(struct reputation *list, reputation_fn fn, void *data,
                             struct error *error) WARN_UNUSED;
 
+/* Perl hands numbers on as text: 15 digits are left of them. */
+double reputation_as_written(double value);
+
 /* The backend that serves this value of auto_welcomelist_factory; NULL: none. */
 const struct reputation_backend *reputation_backend_find(struct slice factory);
 

@@ -231,16 +231,6 @@ write_entry(struct lmdb_list *l, void *data)
 	return mdb_put(l->e.writer, l->senders, &key, &value, 0);
 }
 
-/* The reference writes numbers as text: 15 digits are left of them. */
-static double
-as_written(double value)
-{
-	char text[40];
-
-	(void)snprintf(text, sizeof(text), "%.15g", value);
-	return strtod(text, NULL);
-}
-
 static enum status
 put(struct reputation *list, const struct reputation_key *key, struct reputation_entry *entry,
     struct error *error)
@@ -255,7 +245,8 @@ static enum status
 add(struct reputation *list, const struct reputation_key *key, struct reputation_entry *entry,
     double score, struct error *error)
 {
-	struct reputation_entry moved = {entry->count + 1, as_written(entry->total + score)};
+	struct reputation_entry moved = {entry->count + 1,
+	                                 reputation_as_written(entry->total + score)};
 	enum status status = put(list, key, &moved, error);
 
 	if (status == STATUS_OK)
@@ -340,7 +331,7 @@ import_one(void *data, const struct reputation_key *key, const struct reputation
 
 	import->status = get(import->list, key, &sum, import->error);
 	sum.count += entry->count;
-	sum.total = as_written(sum.total + entry->total);
+	sum.total = reputation_as_written(sum.total + entry->total);
 	if (import->status == STATUS_OK)
 		import->status = put(import->list, key, &sum, import->error);
 	import->count++;

@@ -15,7 +15,6 @@
 #include "store/reputation.h"
 #include "store/sql.h"
 #include "store/store.h"
-#include "util/utf8.h"
 
 enum {
 	USER_BYTES = 100, /* of the columns */
@@ -159,74 +158,46 @@ abort_list(struct reputation *list)
 /* ---- keys ---- */
 
 struct columns {
-	char address[ADDRESS_BYTES + 1], ip[IP_BYTES + 1];
-	size_t address_len, ip_len;
-	char signers[SIGNERS_MAX][SIGNER_BYTES + 1];
-	size_t signer_lens[SIGNERS_MAX];
+	struct sql_value address;
+	struct slice ip, signers[SIGNERS_MAX];
 	size_t signer_count;
-	bool is_signed, is_spf; /* signed_by is there; begins with "spf-" */
+	bool is_raw; /* the address has letters that the column may refuse */
+	bool is_spf; /* signed_by begins with "spf-" */
+	char address_text[2 * ADDRESS_BYTES], ip_text[2 * IP_BYTES];
+	char signer_texts[SIGNERS_MAX][2 * SIGNER_BYTES];
 };
-
-/* A server has a character set, and an error for what is not of it. */
-static size_t
-copy_column(const struct sql_list *l, struct slice text, char *out, size_t max)
-{
-	enum sql_dialect dialect = sql_dialect(l->sql);
-	bool is_text = dialect == SQL_SQLITE || (dialect == SQL_POSTGRESQL && utf8_is_valid(text));
-	size_t len = text.len < max ? text.len : max;
-
-	for (size_t i = 0; i < len; i++)
-		out[i] = text.data[i] == '\0' || (text.data[i] >= 0x80 && !is_text)
-		                 ? '?'
-		                 : (char)text.data[i];
-	while (is_text && dialect == SQL_POSTGRESQL && len > 0 && len < text.len &&
-	       !utf8_is_valid(slice_of(out, len)))
-		len--;
-	return len;
-}
 
 static void
 make_columns(const struct sql_list *l, const struct reputation_key *key, struct columns *c)
 {
+	enum sql_dialect dialect = sql_dialect(l->sql);
 	struct slice rest = key->signed_by, word;
 
-	c->address_len = copy_column(l, key->address, c->address, ADDRESS_BYTES);
-	c->ip_len = copy_column(l, key->ip, c->ip, IP_BYTES);
-	c->is_signed = key->signed_by.data != NULL;
+	c->address =
+		sql_text(sql_text_of_bytes(dialect, key->address, ADDRESS_BYTES, c->address_text));
+	c->is_raw = false;
+	/* As it is: MySQL's column of bytes takes it, one of text may. */
+	for (size_t i = 0; dialect == SQL_MYSQL && i < key->address.len; i++)
+		c->is_raw |= key->address.data[i] >= 0x80;
+	if (c->is_raw)
+		c->address = sql_bytes(slice_sub(key->address, 0, ADDRESS_BYTES));
+	c->ip = sql_text_of_bytes(dialect, key->ip, IP_BYTES, c->ip_text);
 	c->is_spf = slice_starts(key->signed_by, SLICE("spf-"));
 	c->signer_count = 0;
 	while (c->signer_count < SIGNERS_MAX && slice_next_word(&rest, &word)) {
-		char *signer = c->signers[c->signer_count];
-		size_t len = copy_column(l, word, signer, SIGNER_BYTES);
+		char *text = c->signer_texts[c->signer_count];
+		struct slice signer = sql_text_of_bytes(dialect, word, SIGNER_BYTES, text);
 
-		for (size_t i = 0; i < len; i++)
-			signer[i] = (char)byte_lower((unsigned char)signer[i]);
-		c->signer_lens[c->signer_count++] = len;
+		for (size_t i = 0; i < signer.len; i++)
+			text[i] = (char)byte_lower((unsigned char)text[i]);
+		c->signers[c->signer_count++] = signer;
 	}
-}
-
-static struct sql_value
-address_value(const struct columns *c)
-{
-	return sql_text(slice_of(c->address, c->address_len));
-}
-
-static struct sql_value
-ip_value(const struct columns *c)
-{
-	return sql_text(slice_of(c->ip, c->ip_len));
-}
-
-static struct sql_value
-signer_value(const struct columns *c, size_t i)
-{
-	return sql_text(slice_of(c->signers[i], c->signer_lens[i]));
 }
 
 static bool
 is_mail_address(const struct columns *c)
 {
-	struct slice address = slice_of(c->address, c->address_len);
+	struct slice address = c->address.bytes;
 	size_t at = slice_find_byte(address, '@', 0);
 
 	return at != SLICE_NPOS && at > 0 && at + 1 < address.len;
@@ -268,8 +239,21 @@ say_signers(struct statement *s, const struct columns *c)
 		return;
 	say(s, " AND signedby IN (");
 	for (size_t i = 0; i < c->signer_count; i++)
-		say_value(s, i == 0 ? "?" : ",?", signer_value(c, i));
+		say_value(s, i == 0 ? "?" : ",?", sql_text(c->signers[i]));
 	say(s, ")");
+}
+
+/* An address that the column refuses has no row, as in the reference, where the statement fails. */
+static enum status
+run(const struct sql_list *l, const struct columns *c, const struct statement *s, sql_row_fn fn,
+    void *data, struct error *error)
+{
+	enum status status = sql_run(l->sql, s->text, s->values, s->count, fn, data, NULL, error);
+
+	if (status != STATUS_BAD || !c->is_raw)
+		return status;
+	log_debug(l->log, "auto-welcomelist", "%s", error->text);
+	return STATUS_OK;
 }
 
 /* ---- looking up ---- */
@@ -324,7 +308,7 @@ get(struct reputation *list, const struct reputation_key *key, struct reputation
 	is_outgoing = l->welcomes_recipients && is_mail_address(&c);
 	say(&s, "SELECT msgcount, totscore FROM %s", l->table);
 	say_value(&s, " WHERE username = ?", sql_text(slice_from_cstr(l->user)));
-	say_value(&s, " AND email = ?", address_value(&c));
+	say_value(&s, " AND email = ?", c.address);
 	if (is_outgoing)
 		say(&s, " AND ip = 'WELCOMELIST_OUT'");
 	else if (l->distinguishes_signed && c.signer_count > 0)
@@ -332,10 +316,10 @@ get(struct reputation *list, const struct reputation_key *key, struct reputation
 	else
 		say_value(&s,
 		          l->distinguishes_signed ? " AND signedby = '' AND ip = ?" : " AND ip = ?",
-		          ip_value(&c));
+		          sql_text(c.ip));
 	if (!is_outgoing)
 		say(&s, " ORDER BY last_hit");
-	status = sql_run(l->sql, s.text, s.values, s.count, take_entry, entry_r, NULL, error);
+	status = run(l, &c, &s, take_entry, entry_r, error);
 	l->count_got = entry_r->count;
 	if (status == STATUS_OK && !is_outgoing)
 		log_look_up(l, &s, entry_r);
@@ -355,20 +339,25 @@ write_row(const struct sql_list *l, const struct columns *c, const struct sql_va
 	say(&s, "INSERT INTO %s (username, email, ip, msgcount, totscore%s) VALUES (", l->table,
 	    signer != NULL ? ", signedby" : "");
 	say_value(&s, "?", sql_text(slice_from_cstr(l->user)));
-	say_value(&s, ",?", address_value(c));
-	say_value(&s, ",?", ip_value(c));
+	say_value(&s, ",?", c->address);
+	say_value(&s, ",?", sql_text(c->ip));
 	say_value(&s, ",?", sql_integer(entry->count + 1));
 	say_value(&s, ",?", sql_real(entry->total + score));
 	if (signer != NULL)
 		say_value(&s, ",?", *signer);
 	say(&s, is_mysql ? ") ON DUPLICATE KEY UPDATE"
 	                 : ") ON CONFLICT (username, email, signedby, ip) DO UPDATE SET");
-	/* How many more than were seen. */
-	say(&s, " msgcount = %s.msgcount", l->table);
-	say_value(&s, " + ?", sql_integer(entry->count + 1 - l->count_got));
+	/* How many more than were seen.  Where the reference looks up another row than this, it
+	 * counts from what it saw there, and so do we. */
+	if (l->welcomes_recipients && is_mail_address(c)) {
+		say_value(&s, " msgcount = ?", sql_integer(entry->count + 1));
+	} else {
+		say(&s, " msgcount = %s.msgcount", l->table);
+		say_value(&s, " + ?", sql_integer(entry->count + 1 - l->count_got));
+	}
 	say(&s, ", totscore = %s.totscore", l->table);
 	say_value(&s, " + ?", sql_real(score));
-	return sql_run(l->sql, s.text, s.values, s.count, NULL, NULL, NULL, error);
+	return run(l, c, &s, NULL, NULL, error);
 }
 
 static enum status
@@ -387,7 +376,7 @@ write_rows(const struct sql_list *l, const struct columns *c, const struct reput
 	if (c->signer_count == 0)
 		return write_row(l, c, &nobody, entry, score, error);
 	for (size_t i = 0; status == STATUS_OK && i < c->signer_count; i++) {
-		struct sql_value signer = signer_value(c, i);
+		struct sql_value signer = sql_text(c->signers[i]);
 
 		status = write_row(l, c, &signer, entry, score, error);
 	}
@@ -402,6 +391,7 @@ add(struct reputation *list, const struct reputation_key *key, struct reputation
 	struct columns c;
 	enum status status;
 
+	score = reputation_as_written(score);
 	make_columns(l, key, &c);
 	status = write_rows(l, &c, entry, score, error);
 	if (status != STATUS_OK)
@@ -423,17 +413,18 @@ remove_entry(struct reputation *list, const struct reputation_key *key, bool all
 	make_columns(l, key, &c);
 	say(&s, "DELETE FROM %s", l->table);
 	say_value(&s, " WHERE username = ?", sql_text(slice_from_cstr(l->user)));
-	say_value(&s, " AND email = ?", address_value(&c));
+	say_value(&s, " AND email = ?", c.address);
 	if (!all_of_address)
-		say_value(&s, " AND ip = ?", ip_value(&c));
+		say_value(&s, " AND ip = ?", sql_text(c.ip));
 	if (l->distinguishes_signed)
 		say_signers(&s, &c);
-	return sql_run(l->sql, s.text, s.values, s.count, NULL, NULL, NULL, error);
+	return run(l, &c, &s, NULL, NULL, error);
 }
 
 /* ---- all of them ---- */
 
 struct walk {
+	enum sql_dialect dialect;
 	reputation_fn fn;
 	void *data;
 };
@@ -442,12 +433,14 @@ static bool
 take_row(void *data, const struct slice *fields, size_t count)
 {
 	const struct walk *walk = data;
+	char address[4 * ADDRESS_BYTES];
 	struct reputation_key key;
 	struct reputation_entry entry;
 
-	if (count < 5)
+	if (count < 5 || fields[0].len > sizeof(address))
 		return true;
-	key = (struct reputation_key){.address = fields[0], .ip = fields[1]};
+	key = (struct reputation_key){
+		.address = sql_bytes_of_text(walk->dialect, fields[0], address), .ip = fields[1]};
 	if (fields[2].len > 0)
 		key.signed_by = fields[2];
 	entry = (struct reputation_entry){sql_field_integer(fields[3]), sql_field_real(fields[4])};
@@ -459,7 +452,7 @@ each(struct reputation *list, reputation_fn fn, void *data, struct error *error)
 {
 	struct sql_list *l = list_of(list);
 	struct statement s = {.len = 0};
-	struct walk walk = {fn, data};
+	struct walk walk = {sql_dialect(l->sql), fn, data};
 
 	say(&s, "SELECT email, ip, signedby, msgcount, totscore FROM %s", l->table);
 	say_value(&s, " WHERE username = ?", sql_text(slice_from_cstr(l->user)));

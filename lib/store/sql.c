@@ -282,3 +282,39 @@ sql_field_real(struct slice field)
 	text[field.len] = '\0';
 	return strtod(text, NULL);
 }
+
+struct slice
+sql_text_of_bytes(enum sql_dialect dialect, struct slice bytes, size_t max, char *out)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < bytes.len && i < max; i++) {
+		unsigned char c = bytes.data[i];
+
+		if (c == '\0' || (c >= 0x80 && dialect == SQL_MYSQL))
+			c = '?';
+		if (c >= 0x80 && dialect == SQL_POSTGRESQL) {
+			out[len++] = (char)(0xc0 | c >> 6);
+			c = (unsigned char)(0x80 | (c & 0x3f));
+		}
+		out[len++] = (char)c;
+	}
+	return slice_of(out, len);
+}
+
+struct slice
+sql_bytes_of_text(enum sql_dialect dialect, struct slice text, char *out)
+{
+	size_t len = 0;
+
+	if (dialect != SQL_POSTGRESQL)
+		return text;
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = text.data[i];
+
+		if ((c == 0xc2 || c == 0xc3) && i + 1 < text.len)
+			c = (unsigned char)(c << 6 | (text.data[++i] & 0x3f));
+		out[len++] = (char)c;
+	}
+	return slice_of(out, len);
+}

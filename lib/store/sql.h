@@ -96,6 +96,16 @@ double sql_field_real(struct slice field);
 /* The file of SQLite that the DSN names; len 0: a server's, a temporary one, or no DSN. */
 struct slice sql_dsn_file(struct arena *arena, struct slice dsn);
 
+/*
+ * Bytes of mail in a column of text.  PostgreSQL's text is characters, and the reference's driver
+ * takes each byte for one of Latin-1: so do these, and nothing is refused but NUL.  MySQL compares
+ * texts of its own character set alone: what is not ASCII becomes '?'.  The result has at most max
+ * characters, and lives in `out` (2 * max bytes).
+ */
+struct slice sql_text_of_bytes(enum sql_dialect dialect, struct slice bytes, size_t max, char *out);
+/* The way back, in place or with a copy in `out` (text.len bytes). */
+struct slice sql_bytes_of_text(enum sql_dialect dialect, struct slice text, char *out);
+
 struct sql;
 
 /*

@@ -11,12 +11,11 @@
 #include <stdlib.h>
 
 #include "store/sql_tokens.h"
-#include "util/utf8.h"
 
 enum {
 	NO_TOKEN_ATIME = INT32_MAX, /* oldest_token_age of who has none */
 	VARIABLES = 8,
-	ID_CHARACTERS = 200, /* columns are varchar(200) */
+	ID_BYTES = 200, /* columns are varchar(200) */
 	USER_BYTES = 256,
 	PUT_ROWS = 1000
 };
@@ -529,35 +528,30 @@ each_token(struct store *store, store_token_fn fn, void *data, struct error *err
 
 /* ---- messages ---- */
 
-/* What the column takes; the reference, too, forgets the others.  MySQL's has some character set,
- * and a comparison with another is an error. */
+/* false: the column does not take it; the reference, too, forgets such ones. */
 static bool
-can_hold(const struct sql_bayes *s, struct slice id)
+id_value(const struct sql_bayes *s, struct slice id, char *text, struct sql_value *value_r)
 {
-	switch (sql_dialect(s->tokens.sql)) {
-	case SQL_POSTGRESQL:
-		return utf8_is_valid(id) && !slice_has_byte(id, '\0') &&
-		       utf8_count(id) <= ID_CHARACTERS;
-	case SQL_MYSQL:
-		for (size_t i = 0; i < id.len; i++)
-			if (id.data[i] >= 0x80)
-				return false;
-		return id.len <= ID_CHARACTERS;
-	case SQL_SQLITE:
-		break;
-	}
-	return true;
+	enum sql_dialect dialect = sql_dialect(s->tokens.sql);
+
+	*value_r = sql_text(id);
+	if (dialect == SQL_SQLITE)
+		return true;
+	if (id.len > ID_BYTES || slice_has_byte(id, '\0'))
+		return false;
+	*value_r = sql_text(sql_text_of_bytes(dialect, id, ID_BYTES, text));
+	return dialect != SQL_MYSQL || slice_eq(value_r->bytes, id);
 }
 
 static enum status
 seen(struct store *store, struct slice message_id, char *flag_r, struct error *error)
 {
 	struct sql_bayes *s = bayes_of(store);
-	const struct sql_value values[] = {sql_integer(s->tokens.user), sql_text(message_id)};
-	char flag[32] = "";
+	struct sql_value values[] = {sql_integer(s->tokens.user), {.type = SQL_NULL}};
+	char flag[32] = "", text[2 * ID_BYTES];
 	enum status status;
 
-	if (!can_hold(s, message_id))
+	if (!id_value(s, message_id, text, &values[1]))
 		return STATUS_NONE;
 	status = sql_run(s->tokens.sql, "SELECT flag FROM bayes_seen WHERE id = ? AND msgid = ?",
 	                 values, 2, take_text, flag, NULL, error);
@@ -580,9 +574,10 @@ put_seen(struct store *store, struct slice message_id, char flag, struct error *
 		[SQL_SQLITE] = on_conflict,
 	};
 	struct sql_bayes *s = bayes_of(store);
-	struct sql_value user = sql_integer(s->tokens.user), id = sql_text(message_id);
+	struct sql_value user = sql_integer(s->tokens.user), id;
+	char text[2 * ID_BYTES];
 
-	if (!can_hold(s, message_id))
+	if (!id_value(s, message_id, text, &id))
 		return STATUS_OK;
 	if (flag == 0)
 		return sql_do(s->tokens.sql, "DELETE FROM bayes_seen WHERE id = ? AND msgid = ?",
@@ -592,6 +587,7 @@ put_seen(struct store *store, struct slice message_id, char flag, struct error *
 }
 
 struct seen_walk {
+	enum sql_dialect dialect;
 	store_seen_fn fn;
 	void *data;
 };
@@ -600,9 +596,13 @@ static bool
 take_seen(void *data, const struct slice *fields, size_t count)
 {
 	const struct seen_walk *walk = data;
+	char text[4 * ID_BYTES];
 
-	return count < 2 || fields[0].len == 0 || fields[1].data == NULL ||
-	       walk->fn(walk->data, fields[1], (char)fields[0].data[0]);
+	if (count < 2 || fields[0].len == 0 || fields[1].data == NULL ||
+	    (walk->dialect == SQL_POSTGRESQL && fields[1].len > sizeof(text)))
+		return true;
+	return walk->fn(walk->data, sql_bytes_of_text(walk->dialect, fields[1], text),
+	                (char)fields[0].data[0]);
 }
 
 static enum status
@@ -610,7 +610,7 @@ each_seen(struct store *store, store_seen_fn fn, void *data, struct error *error
 {
 	struct sql_bayes *s = bayes_of(store);
 	struct sql_value user = sql_integer(s->tokens.user);
-	struct seen_walk walk = {fn, data};
+	struct seen_walk walk = {sql_dialect(s->tokens.sql), fn, data};
 
 	return sql_run(s->tokens.sql, "SELECT flag, msgid FROM bayes_seen WHERE id = ?", &user, 1,
 	               take_seen, &walk, NULL, error);

@@ -13,7 +13,7 @@
 
 #include "store/sql_driver.h"
 
-enum { STATEMENTS_MAX = 24, PROGRESS_STEPS = 10000 };
+enum { STATEMENTS_MAX = 24, PROGRESS_STEPS = 10000, REAL_BYTES = 32 };
 
 struct statement {
 	char *text;
@@ -134,10 +134,22 @@ bind_one(sqlite3_stmt *statement, int at, const struct sql_value *value)
 	return sqlite3_bind_null(statement, at);
 }
 
+/* As short as gives the same number again; SQLite's own text has 15 digits. */
+static struct slice
+real_text(double value, char *text)
+{
+	int len = snprintf(text, REAL_BYTES, "%.15g", value);
+
+	if (strtod(text, NULL) != value)
+		len = snprintf(text, REAL_BYTES, "%.17g", value);
+	return slice_of(text, (size_t)len);
+}
+
 static bool
 give_row(sqlite3_stmt *statement, struct sql_call *call)
 {
 	struct slice fields[SQL_FIELDS_MAX] = {SLICE_NULL};
+	char reals[SQL_FIELDS_MAX][REAL_BYTES];
 	int count = sqlite3_data_count(statement);
 
 	if (count > SQL_FIELDS_MAX)
@@ -147,6 +159,10 @@ give_row(sqlite3_stmt *statement, struct sql_call *call)
 
 		if (sqlite3_column_type(statement, i) == SQLITE_NULL)
 			continue;
+		if (sqlite3_column_type(statement, i) == SQLITE_FLOAT) {
+			fields[i] = real_text(sqlite3_column_double(statement, i), reals[i]);
+			continue;
+		}
 		bytes = sqlite3_column_type(statement, i) == SQLITE_BLOB
 		                ? sqlite3_column_blob(statement, i)
 		                : (const void *)sqlite3_column_text(statement, i);
