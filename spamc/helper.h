@@ -13,12 +13,14 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { SPAMC_HELPER_VERSION = 1 };
+enum { SPAMC_HELPER_VERSION = 2 };
 
 struct spamc_tls_options {
 	const char *cert_file, *key_file; /* NULL: no certificate of our own */
 	const char *ca_file, *ca_path;    /* both NULL: the server is not verified */
 	const char *names; /* any of these the certificate may be for, commas between */
+	/* The port whose TLSA records count (DANE) where there are some; 0: it is not asked for. */
+	unsigned dane_port;
 	char *error;       /* why open or connect failed */
 	size_t error_size;
 };

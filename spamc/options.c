@@ -66,6 +66,7 @@ static const struct option_row rows[] = {
 	{ "ssl-key", 0, KIND_CERT, "file", AT(transport.ssl_key_file), 0, "its key" },
 	{ "ssl-ca-file", 0, KIND_TEXT, "file", AT(transport.ssl_ca_file), 0, "spamd's certificate must be signed by one of these" },
 	{ "ssl-ca-path", 0, KIND_TEXT, "dir", AT(transport.ssl_ca_path), 0, "or one of this directory" },
+	{ "dane", 0, KIND_FLAG, NULL, 0, SPAMC_USE_SSL | SPAMC_USE_DANE, "talk TLS, TLSA records say with whom" },
 	{ "config", 'F', KIND_CONFIG, "path", 0, 0, "options from this file" },
 	{ "timeout", 't', KIND_TIMEOUT, "seconds", AT(timeout), 0, "time for the answer (600, 0 none)" },
 	{ "connect-timeout", 'n', KIND_NUMBER, "seconds", AT(connect_timeout), 0, "time for connecting" },

@@ -37,6 +37,8 @@ shake_hands(struct spamc_stream *s, const struct transport *tp, int flags)
 	};
 	int rc;
 
+	if ((flags & SPAMC_USE_DANE) != 0 && tp->type != TRANSPORT_UNIX)
+		options.dane_port = tp->port;
 	if ((flags & SPAMC_CLIENT_SSL_CERT) != 0) {
 		options.cert_file = tp->ssl_cert_file;
 		options.key_file = tp->ssl_key_file;

@@ -2,7 +2,8 @@
  * tls.c - spamc-tls.so: TLS to the server
  *
  * Source: options.tsv (spamc, --ssl*).  Versions and ciphers are OpenSSL's defaults (TLS 1.2 at
- * least).  The server is verified when a CA is given, and then its name too.
+ * least).  The server is verified when a CA is given, and then its name too; or by DANE, when it is
+ * asked for and the server's names have secure TLSA records.
  */
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -12,11 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spamc/dane.h"
 #include "spamc/helper.h"
 
 struct session {
 	SSL_CTX *context;
 	SSL *ssl;
+	bool has_dane; /* it says which certificate is right */
+	unsigned dane_records;
 };
 
 static void
@@ -78,6 +82,49 @@ name_server(SSL *ssl, const char *names)
 		SSL_set_tlsext_host_name(ssl, name);
 }
 
+static void
+take_record(void *data, const struct dane_record *r)
+{
+	struct session *s = data;
+
+	if (SSL_dane_tlsa_add(s->ssl, r->usage, r->selector, r->matching_type, r->data, r->len) > 0)
+		s->dane_records++;
+}
+
+/* false: the server cannot be verified, as was asked. */
+static bool
+use_dane(struct session *s, const struct spamc_tls_options *o)
+{
+	char name[256];
+	size_t len = strcspn(o->names, ",");
+	int known;
+
+	if (o->dane_port == 0)
+		return true;
+	snprintf(name, sizeof(name), "%.*s", (int)len, o->names);
+	if (SSL_CTX_dane_enable(s->context) <= 0 || SSL_dane_enable(s->ssl, name) <= 0)
+		return give_error(o, "cannot set up DANE", NULL);
+	known = dane_find(o->names, o->dane_port, take_record, s, o->error, o->error_size);
+	if (known <= 0)
+		return known == 0;
+	if (s->dane_records == 0) {
+		snprintf(o->error, o->error_size, "no TLSA record of %s can be used", o->names);
+		return false;
+	}
+	/* RFC 7671 5.1: the record itself names the server. */
+	SSL_dane_set_flags(s->ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+	for (const char *more = o->names + len; *more == ','; more += len) {
+		len = strcspn(++more, ",");
+		snprintf(name, sizeof(name), "%.*s", (int)len, more);
+		(void)SSL_add1_host(s->ssl, name);
+	}
+	if (o->ca_file == NULL && o->ca_path == NULL)
+		(void)SSL_CTX_set_default_verify_paths(s->context);
+	SSL_set_verify(s->ssl, SSL_VERIFY_PEER, NULL);
+	s->has_dane = true;
+	return true;
+}
+
 static void *
 open_session(int fd, const struct spamc_tls_options *o)
 {
@@ -94,11 +141,12 @@ open_session(int fd, const struct spamc_tls_options *o)
 		                                     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 		                                     SSL_MODE_AUTO_RETRY);
 		s->ssl = SSL_new(s->context);
-		if (s->ssl != NULL && SSL_set_fd(s->ssl, fd) == 1) {
+		if (s->ssl == NULL || SSL_set_fd(s->ssl, fd) != 1) {
+			give_error(o, "cannot set up TLS", NULL);
+		} else if (use_dane(s, o)) {
 			name_server(s->ssl, o->names);
 			return s;
 		}
-		give_error(o, "cannot set up TLS", NULL);
 	}
 	close_session(s);
 	return NULL;
@@ -130,7 +178,7 @@ is_wanted_server(struct session *s, const struct spamc_tls_options *o)
 	X509 *certificate;
 	bool fits;
 
-	if (o->ca_file == NULL && o->ca_path == NULL)
+	if (s->has_dane || (o->ca_file == NULL && o->ca_path == NULL))
 		return true;
 	certificate = SSL_get1_peer_certificate(s->ssl);
 	fits = certificate != NULL && has_name(certificate, o->names);

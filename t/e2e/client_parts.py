@@ -17,12 +17,12 @@ def is_whole(request):
 class Canned:
     """Reads a request up to its end, says `answer` and closes. silent: says `first`, or `drip` byte after byte, and stays."""
 
-    def __init__(self, answer, silent=False, unread=False, first=b"", drip=b"", host="127.0.0.1", wrap=None):
+    def __init__(self, answer, silent=False, unread=False, first=b"", drip=b"", host="127.0.0.1", wrap=None, port=0):
         self.answer, self.silent, self.unread = answer, silent, unread
         self.first, self.drip, self.wrap = first, drip, wrap
         self.requests = []
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.create_server((host, 0), family=family, backlog=64)
+        self.listener = socket.create_server((host, port), family=family, backlog=64)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()
 

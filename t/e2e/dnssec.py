@@ -2,19 +2,23 @@
 """DNSSEC with a real unbound that validates and a real nsd that serves what ldns-signzone signed, in a network namespace with
 IPv4 and IPv6, then with IPv6 alone: what is secure is said, what is bogus is a temporary error."""
 import base64
+import hashlib
 import json
 import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 
+from client_parts import Canned
 from fakedns import wire
-from harness import BUILD, Skip, Tests, ask, own_network, request, until
+from harness import BUILD, SPAMC, Skip, Tests, ask, own_network, request, until
 
 OWN_NETWORK = own_network(__file__)
 tests = Tests()
+os.environ["WINNOW_SPAMC_HELPERS"] = os.path.join(BUILD, "spamc")
 PROGRAMS = ("unbound", "nsd", "ldns-keygen", "ldns-signzone", "openssl")
 RULES = """
 loadplugin Mail::SpamAssassin::Plugin::SPF
@@ -51,6 +55,13 @@ ns IN AAAA ::1
 @ IN TXT "v=spf1 ip4:192.0.2.0/24 ip6:2001:db8::/32 -all"
 _dmarc IN TXT "v=DMARC1; p=reject"
 s._domainkey IN TXT "v=DKIM1; k=rsa; p=" %(key)s
+mail IN A 127.0.0.1
+wrong IN A 127.0.0.1
+none IN A 127.0.0.1
+whole IN A 127.0.0.1
+_7830._tcp.mail IN TLSA %(spki)s
+_7830._tcp.wrong IN TLSA 3 1 1 0000000000000000000000000000000000000000000000000000000000000000
+_7830._tcp.whole IN TLSA %(whole)s
 9.2.0.192.list IN A 127.0.0.2
 2.0.0.127.list IN A 127.0.0.2
 """
@@ -92,10 +103,15 @@ def make_zones():
     run(["openssl", "genrsa", "-traditional", "-out", "dkim.pem", "2048"])
     public = base64.b64encode(run(["openssl", "rsa", "-in", "dkim.pem", "-pubout", "-outform", "DER"])).decode()
     anchors = []
+    run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=x",
+         "-keyout", "tls.key", "-out", "tls.pem"])
+    whole = run(["openssl", "x509", "-in", "tls.pem", "-outform", "DER"])
+    spki = run(["openssl", "pkey", "-pubin", "-outform", "DER"], run(["openssl", "x509", "-in", "tls.pem", "-noout", "-pubkey"]))
+    records = {"spki": "3 1 1 " + hashlib.sha256(spki).hexdigest(), "whole": "3 0 2 " + hashlib.sha512(whole).hexdigest()}
     for domain in DOMAINS:
         key = " ".join('"%s"' % public[i:i + 200] for i in range(0, len(public), 200))
         with open(domain, "w") as f:
-            f.write(ZONE % {"d": domain, "key": key})
+            f.write(ZONE % dict(records, d=domain, key=key))
         if domain == "plain-test.org":
             continue
         name = run(["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", domain]).decode().strip()
@@ -108,7 +124,7 @@ def make_zones():
     assert "192.0.2.0/24" in text
     with open("bogus-test.org", "w") as f:  # every record that the rules ask for
         f.write(text.replace("192.0.2.0/24", "192.0.2.0/23").replace("p=reject", "p=quarantine").replace("k=rsa", "k=rsa; n=x")
-                .replace("127.0.0.2", "127.0.0.3"))
+                .replace("127.0.0.2", "127.0.0.3").replace("TLSA\t3 1 1 ", "TLSA\t3 0 1 "))
     with open("anchors", "w") as f:
         f.write("\n".join(anchors) + "\n")
 
@@ -230,6 +246,45 @@ def both():
     need()
     ended = start("127.0.0.1")
     check("127.0.0.1", "192.0.2.9")
+    for program in ended:
+        tests.ends.remove(program)
+        program.stop()
+
+
+def client(host, *options, resolver="127.0.0.1", trust=""):
+    with open(tests.path("resolv"), "w") as f:
+        f.write("nameserver %s\n%s\n" % (resolver, trust))
+    os.chmod(tests.path("resolv"), 0o644)
+    done = subprocess.run(["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', tests.path("resolv"), SPAMC,
+                           "-d", host, "-p", "7830", "-u", "me", "--connect-retries", "1", "-x", "-l"] + list(options),
+                          input=b"Subject: x\n\nhello\n", stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+@tests.case("spamc --dane: the certificate must be the one of a secure TLSA record; where there is none all is as without it")
+def dane():
+    need()
+    ended = start("127.0.0.1")
+    subprocess.run(["ip", "addr", "replace", "192.0.2.53/32", "dev", "lo"], check=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory() + "/tls.pem", directory() + "/tls.key")
+    answer = b"SPAMD/1.1 0 EX_OK\r\nContent-length: 5\r\nSpam: True ; 7.5 / 5.0\r\n\r\nbody\n"
+    Canned(answer, wrap=lambda s: context.wrap_socket(s, server_side=True), port=7830)
+    good = (0, b"body\n", "")
+    for host in ("mail", "whole", "none"):
+        assert client(host + ".signed-test.org", "--dane") == good, (host, client(host + ".signed-test.org", "--dane"))
+    for host in ("mail", "wrong"):  # not signed: not believed, neither way
+        assert client(host + ".plain-test.org", "--dane") == good, client(host + ".plain-test.org", "--dane")
+    code, out, said = client("wrong.signed-test.org", "--dane")
+    assert code == 69 and out == b"" and "no TLS with spamd" in said and "TLSA" in said, (code, out, said)
+    assert client("wrong.signed-test.org", "-S") == good
+    code, out, said = client("mail.bogus-test.org", "--dane")
+    assert code == 71 and out == b"" and "no good answer for _7830._tcp.mail.bogus-test.org TLSA" in said, (code, out, said)
+    code, out, said = client("mail.signed-test.org", "--dane", "--ssl-ca-file", directory() + "/dkim.pem")
+    assert code == 71 and "cannot load the CA" in said, (code, said)
+    code, out, said = client("127.0.0.1", "--dane", resolver="192.0.2.53")
+    assert code == 71 and "nobody is believed" in said, (code, said)
+    assert client("127.0.0.1", "--dane", resolver="192.0.2.53", trust="options trust-ad") == good
     for program in ended:
         tests.ends.remove(program)
         program.stop()
