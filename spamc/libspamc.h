@@ -73,7 +73,7 @@
 #define SPAMC_SSLV3 (1 << 17)
 #define SPAMC_USE_ZLIB (1 << 16)
 #define SPAMC_CLIENT_SSL_CERT (1 << 12)
-#define SPAMC_USE_DANE (1 << 11) /* Winnow's: TLSA records verify the server where there are some */
+#define SPAMC_USE_DANE (1 << 11) /* Winnow's: where it has TLSA records, they verify the server */
 /* ... what is asked; none of them: the whole message with the verdict in it ... */
 #define SPAMC_CHECK_ONLY (1 << 29)
 #define SPAMC_REPORT (1 << 26)
