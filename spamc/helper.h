@@ -21,7 +21,7 @@ struct spamc_tls_options {
 	const char *names; /* any of these the certificate may be for, commas between */
 	/* The port whose TLSA records count (DANE) where there are some; 0: it is not asked for. */
 	unsigned dane_port;
-	char *error;       /* why open or connect failed */
+	char *error; /* why open or connect failed */
 	size_t error_size;
 };
 
