@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-bool
-fixture_open(struct fixture *fixture, const char *rules)
+static bool
+open_filter(struct fixture *fixture, const char *rules, bool is_local)
 {
 	char path[] = "/tmp/winnow-test-XXXXXX";
 	int fd = mkstemp(path);
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
 	struct filter_options options = {
-		.rules_path = path, .site_path = "/nonexistent", .local_tests_only = true};
+		.rules_path = path, .site_path = "/nonexistent", .local_tests_only = is_local};
 	struct error error = {""};
 
 	*fixture = (struct fixture){0};
@@ -30,6 +30,18 @@ fixture_open(struct fixture *fixture, const char *rules)
 	if (fixture->filter == NULL)
 		fprintf(stderr, "filter: %s\n", error.text);
 	return fixture->filter != NULL && fixture->arena != NULL && fixture->match != NULL;
+}
+
+bool
+fixture_open(struct fixture *fixture, const char *rules)
+{
+	return open_filter(fixture, rules, true);
+}
+
+bool
+fixture_open_network(struct fixture *fixture, const char *rules)
+{
+	return open_filter(fixture, rules, false);
 }
 
 void

@@ -14,6 +14,8 @@ struct fixture {
 
 /* rules: text of the one .cf file; false: something is missing. */
 bool fixture_open(struct fixture *fixture, const char *rules);
+/* The same with network tests. */
+bool fixture_open_network(struct fixture *fixture, const char *rules);
 void fixture_close(struct fixture *fixture);
 /* Scans to the end; prefs: text of a user's preferences or NULL. */
 struct check *fixture_scan(struct fixture *fixture, const char *message, const char *prefs);
