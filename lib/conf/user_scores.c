@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "dns/name.h"
 #include "store/ldap_driver.h"
 #include "store/sql.h"
 #include "util/clock.h"
@@ -63,6 +64,7 @@ open_ldap(struct user_scores *u, const struct core_settings *core, struct error 
 		return STATUS_BAD;
 	u->ldap_url = arena_dup(u->arena, core->user_scores_dsn);
 	u->ldap_query.wait_ms = USER_SCORES_WAIT_MS;
+	u->ldap_query.is_answered = dns_name_is_answered;
 	if (core->user_scores_ldap_username.len > 0)
 		u->ldap_query.user = arena_cstr(u->arena, core->user_scores_ldap_username);
 	if (core->user_scores_ldap_password.len > 0)

@@ -19,6 +19,8 @@ struct ldap_query {
 	const char *url;
 	const char *user, *password; /* both NULL: nobody */
 	int64_t wait_ms;             /* for each: the connection, the bind, the search */
+	/* Before the library asks for the addresses of a server, for as long as it takes. */
+	bool (*is_answered)(const char *host, int64_t wait_ms);
 };
 
 /* One value of the attribute; false ends the search. */

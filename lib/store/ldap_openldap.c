@@ -208,7 +208,9 @@ search(void **connection, const struct ldap_query *query, ldap_value_fn fn, void
 
 	while (status == STATUS_OK) {
 		if (*connection == NULL)
-			status = connect_to(server, query, connection, error);
+			status = query->is_answered(url->lud_host, query->wait_ms)
+			                 ? connect_to(server, query, connection, error)
+			                 : fail(error, STATUS_IO, "no name server answers in time");
 		if (status == STATUS_OK)
 			status = search_over(*connection, url, query, fn, data, error);
 		if (status != STATUS_IO)

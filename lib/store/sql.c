@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "dns/name.h"
 #include "store/sql_dsn.h"
 #include "util/clock.h"
 #include "util/module.h"
@@ -134,7 +135,10 @@ connect_now(struct sql *sql, struct error *error)
 	if (sql->asleep_until != 0 && clock_monotonic_ms() < sql->asleep_until)
 		return error_set(error, STATUS_AGAIN, "%s", sql->failure.text);
 	sql->asleep_until = 0;
-	status = sql->driver->connect(&sql->target, &sql->connection, &why);
+	if (dns_name_is_answered(sql->target.host, sql->target.connect_ms))
+		status = sql->driver->connect(&sql->target, &sql->connection, &why);
+	else
+		status = error_set(&why, STATUS_IO, "no name server answers in time");
 	if (status == STATUS_OK)
 		return STATUS_OK;
 	sql->connection = NULL;

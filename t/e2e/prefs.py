@@ -4,12 +4,14 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import threading
 
-from harness import Skip, Tests, ask, free_port, has_ipv6, request, until
+from harness import Skip, Tests, ask, free_port, has_ipv6, own_mounts, own_network, request, until
 from ldap_server import Ldap
 from sql_servers import KINDS
 
+HAS_NETWORK, HAS_MOUNTS = own_network(sys.argv[0]), own_mounts(sys.argv[0])
 tests = Tests()
 RULES, SITE = tests.path("rules"), tests.path("site")
 for directory in (RULES, SITE):
@@ -344,6 +346,29 @@ def _():
         assert spamd.log().count("failed to load user") == 1, spamd.log()
         spamd.stop()
         listener.close()
+
+
+@tests.case("no name server answers: said once, the message is scored as the site says")
+def _():
+    if not HAS_NETWORK or not HAS_MOUNTS:
+        raise Skip("no namespaces")
+    with open(tests.path("resolv.conf"), "w") as f:
+        f.write("nameserver 127.0.0.1\n")
+    subprocess.run(["mount", "--bind", tests.path("resolv.conf"), "/etc/resolv.conf"], check=True)
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.1", 53))
+    try:
+        for dsn, option in (("DBI:Pg:dbname=x;host=db.example.org", "-q"), ("DBI:mysql:x:db.example.org", "-q"),
+                            ("ldap://db.example.org/dc=x?spamassassin?sub?uid=__USERNAME__", "--ldap-config")):
+            spamd, address = start(["user_scores_dsn " + dsn], option)
+            if "cannot load" not in spamd.log():
+                assert [status(address, "alice") for _turn in range(5)] == [(2.5, 5.0)] * 5
+                told = [line for line in spamd.log().splitlines() if "failed to load user" in line]
+                assert len(told) == 1 and "no name server answers in time" in told[0], told
+            spamd.stop()
+    finally:
+        silent.close()
+        subprocess.run(["umount", "/etc/resolv.conf"], check=True)
 
 
 def sqlite():
