@@ -3,35 +3,12 @@
  */
 #include "cmd/update_dns.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
-#include "dns/resolver.h"
-#include "dns/wire.h"
-#include "util/clock.h"
+#include "dns/blocking.h"
 #include "util/strbuf.h"
 
 enum { WAIT_MS = 60 * 1000, EDNS_BYTES = 4096 };
-
-struct question {
-	struct resolver_query query; /* first */
-	struct arena *arena;
-	struct slice name;
-	bool is_over;
-	struct dns_answer answer;
-};
-
-static void
-answered(struct resolver_query *query, enum dns_outcome outcome, struct slice bytes)
-{
-	struct question *q = (struct question *)query;
-
-	q->is_over = true;
-	q->answer.outcome = outcome;
-	if (outcome == DNS_ANSWERED &&
-	    dns_answer_read(q->arena, bytes, q->name, DNS_TXT, &q->answer) != STATUS_OK)
-		q->answer.outcome = DNS_FAILED;
-}
 
 /* ---- whom to ask ---- */
 
@@ -63,81 +40,59 @@ servers_of_environment(struct arena *arena, slice_vec *servers)
 
 /* ---- asking ---- */
 
+/* The strings of each TXT record, joined by blanks. */
 static void
-wait_for(struct resolver *resolver, const struct question *q)
+take_texts(struct arena *arena, const struct dns_answer *answer, slice_vec *texts)
 {
-	int64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
-
-	while (!q->is_over && clock_monotonic_ms() < deadline_ms) {
-		struct pollfd fd = {resolver_fd(resolver), POLLIN, 0};
-
-		(void)poll(&fd, 1, resolver_wait_ms(resolver, 1000));
-		resolver_step(resolver);
-	}
-}
-
-static void
-take_texts(const struct question *q, slice_vec *texts)
-{
-	for (size_t i = 0; i < q->answer.record_count; i++) {
-		const struct dns_record *r = &q->answer.records[i];
+	for (size_t i = 0; i < answer->record_count; i++) {
+		const struct dns_record *r = &answer->records[i];
 		struct strbuf text;
 
 		if (r->type != DNS_TXT)
 			continue;
-		strbuf_init(&text, q->arena, 0);
+		strbuf_init(&text, arena, 0);
 		for (size_t k = 0; k < r->string_count; k++) {
 			if (k > 0)
 				strbuf_add_byte(&text, ' ');
 			strbuf_add(&text, r->strings[k]);
 		}
 		if (text.len > 0)
-			(void)vec_push(q->arena, texts, strbuf_slice(&text));
+			(void)vec_push(arena, texts, strbuf_slice(&text));
 	}
 }
 
 static enum status
-verdict(const struct question *q, const slice_vec *texts, struct error *error)
+verdict(const struct dns_answer *answer, const slice_vec *texts, struct error *error)
 {
 	if (texts->count > 0)
 		return STATUS_OK;
-	if (!q->is_over || q->answer.outcome == DNS_TIMEOUT)
+	if (answer->outcome == DNS_TIMEOUT)
 		return error_set(error, STATUS_IO, "query timed out");
-	if (q->answer.outcome == DNS_FAILED)
+	if (answer->outcome == DNS_FAILED)
 		return error_set(error, STATUS_IO, "no usable answer");
 	return error_set(error, STATUS_NONE, "%s",
-	                 q->answer.rcode == DNS_NXDOMAIN   ? "NXDOMAIN"
-	                 : q->answer.rcode == DNS_SERVFAIL ? "SERVFAIL"
-	                 : q->answer.rcode == DNS_REFUSED  ? "REFUSED"
-	                                                   : "NOERROR, no TXT records");
+	                 answer->rcode == DNS_NOERROR ? "NOERROR, no TXT records"
+	                                              : dns_rcode_name(answer->rcode));
 }
 
 enum status
 update_dns_txt(struct arena *arena, const char *name, const struct log *log, slice_vec *texts_r,
                struct error *error)
 {
-	struct question *q = arena_new(arena, struct question);
 	struct resolver_options options = {.edns_bytes = EDNS_BYTES, .log = log};
 	slice_vec servers = {0};
 	struct resolver *resolver;
+	struct dns_answer answer;
 
 	*texts_r = (slice_vec){0};
-	if (q == NULL)
-		return error_set(error, STATUS_LIMIT, "no memory");
 	servers_of_environment(arena, &servers);
 	options.servers = servers.items;
 	options.server_count = servers.count;
 	resolver = resolver_create(&options, error);
 	if (resolver == NULL)
 		return STATUS_IO;
-	q->query.answered = answered;
-	q->arena = arena;
-	q->name = slice_from_cstr(name);
-	if (resolver_ask(resolver, &q->query, q->name, DNS_TXT))
-		wait_for(resolver, q);
-	if (!q->is_over)
-		resolver_forget(&q->query);
-	take_texts(q, texts_r);
+	answer = dns_ask_blocking(resolver, arena, slice_from_cstr(name), DNS_TXT, WAIT_MS);
+	take_texts(arena, &answer, texts_r);
 	resolver_destroy(&resolver);
-	return verdict(q, texts_r, error);
+	return verdict(&answer, texts_r, error);
 }

@@ -47,21 +47,6 @@ io_error(struct error *error, const char *what, const char *path)
 
 /* ---- files and directories ---- */
 
-static bool
-write_all(int fd, struct slice data)
-{
-	while (data.len > 0) {
-		ssize_t n = write(fd, data.data, data.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		data = slice_from(data, (size_t)n);
-	}
-	return true;
-}
-
 static enum status
 write_new(const char *path, struct slice text, struct error *error)
 {
@@ -70,7 +55,7 @@ write_new(const char *path, struct slice text, struct error *error)
 
 	if (fd < 0)
 		return io_error(error, "cannot create", path);
-	ok = write_all(fd, text) && fsync(fd) == 0;
+	ok = file_write_all(fd, text) && fsync(fd) == 0;
 	if (close(fd) != 0 || !ok)
 		return io_error(error, "cannot write", path);
 	return STATUS_OK;

@@ -3,7 +3,8 @@
  *
  * The program pyzor is asked about the message; it answers a line for each server: its name, a
  * status, how often the message was reported and how often welcomed.
- * pyzor_perl (a client in Perl inside the reference) is read and has no effect: the program is
+ * pyzor_perl and pyzor_server_file (for a client in Perl inside the reference) are read and have no
+ * effect, which a line of the log says: the program is
  * asked.
  */
 #include "plugins/args.h"
@@ -87,6 +88,10 @@ find_program(struct conf_reader *reader, void *data)
 	if (settings->pyzor_perl != 0)
 		log_info(reader->log, "pyzor",
 		         "pyzor_perl has no effect: the program pyzor is asked");
+	if (settings->pyzor_server_file.len > 0)
+		log_info(reader->log, "pyzor",
+		         "pyzor_server_file has no effect: the program pyzor reads the servers of "
+		         "its own home; name it with pyzor_options --homedir");
 	settings->program = settings->pyzor_path.len > 0
 	                            ? arena_cstr(reader->arena, settings->pyzor_path)
 	                            : program_find(reader->arena, "pyzor", NULL);

@@ -4,7 +4,6 @@
  * No rules: the report hook mails the message to SpamCop, by the mail servers of the address's
  * domain (port 587) or by spamcop_relayhost.
  */
-#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +12,7 @@
 #include <unistd.h>
 
 #include "conf/addrlist.h"
-#include "dns/resolver.h"
-#include "dns/wire.h"
+#include "dns/blocking.h"
 #include "mail/date.h"
 #include "plugins/report.h"
 #include "plugins/smtp_send.h"
@@ -89,53 +87,21 @@ parse_relayhost(struct conf_reader *reader, void *data, const struct directive *
 
 /* ---- where to ---- */
 
-struct mx_question {
-	struct resolver_query query; /* first */
-	struct arena *arena;
-	struct slice name;
-	bool is_over;
-	struct dns_answer answer;
-};
-
-static void
-answered(struct resolver_query *query, enum dns_outcome outcome, struct slice bytes)
-{
-	struct mx_question *q = (struct mx_question *)query;
-
-	q->is_over = true;
-	if (outcome == DNS_ANSWERED)
-		(void)!dns_answer_read(q->arena, bytes, q->name, DNS_MX, &q->answer);
-}
-
 /* The servers of a domain, most preferred first. */
 static slice_vec
 find_servers(struct scan *scan, struct slice domain)
 {
-	struct mx_question *q = arena_new(scan->arena, struct mx_question);
-	int64_t deadline_ms = clock_monotonic_ms() + DNS_WAIT_MS;
+	struct dns_answer answer;
 	slice_vec servers = {0};
 
-	if (q == NULL || scan->resolver == NULL)
+	if (scan->resolver == NULL)
 		return servers;
-	q->query.answered = answered;
-	q->arena = scan->arena;
-	q->name = domain;
-	if (!resolver_ask(scan->resolver, &q->query, domain, DNS_MX))
-		return servers;
-	while (!q->is_over && clock_monotonic_ms() < deadline_ms) {
-		struct pollfd fd = {resolver_fd(scan->resolver), POLLIN, 0};
-
-		(void)poll(&fd, 1, resolver_wait_ms(scan->resolver, 1000));
-		resolver_step(scan->resolver);
-	}
-	if (!q->is_over)
-		resolver_forget(&q->query);
-	for (unsigned preference = 0;
-	     servers.count < q->answer.record_count && preference <= 65535;) {
+	answer = dns_ask_blocking(scan->resolver, scan->arena, domain, DNS_MX, DNS_WAIT_MS);
+	for (unsigned preference = 0; servers.count < answer.record_count && preference <= 65535;) {
 		unsigned next = 65536;
 
-		for (size_t i = 0; i < q->answer.record_count; i++) {
-			const struct dns_record *r = &q->answer.records[i];
+		for (size_t i = 0; i < answer.record_count; i++) {
+			const struct dns_record *r = &answer.records[i];
 
 			if (r->type != DNS_MX)
 				continue;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "util/clock.h"
+#include "util/file.h"
 #include "util/strbuf.h"
 
 enum {
@@ -77,21 +78,6 @@ child_end(struct child *child)
 /* ---- start ---- */
 
 static bool
-write_all(int fd, struct slice data)
-{
-	while (data.len > 0) {
-		ssize_t n = write(fd, data.data, data.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		data = slice_from(data, (size_t)n);
-	}
-	return true;
-}
-
-static bool
 make_input(struct child *child, struct arena *arena, struct slice input)
 {
 	const char *dir = getenv("TMPDIR");
@@ -104,7 +90,7 @@ make_input(struct child *child, struct arena *arena, struct slice input)
 	if (fd < 0)
 		return false;
 	child->path = name;
-	ok = write_all(fd, input);
+	ok = file_write_all(fd, input);
 	return close(fd) == 0 && ok;
 }
 

@@ -81,8 +81,8 @@ def rules(extra=""):
     return path
 
 
-def run(*options, extra="", message=MAIL, seconds=60, binary=SPAMASSASSIN):
-    environment = dict(os.environ, PATH=bin_dir + ":/usr/bin:/bin")
+def run(*options, extra="", message=MAIL, seconds=60, binary=SPAMASSASSIN, path=":/usr/bin:/bin"):
+    environment = dict(os.environ, PATH=bin_dir + path)
     begun = time.monotonic()
     done = subprocess.run([binary, "-C", rules(extra), "--siteconfigpath", tests.path("site"), "-p",
                            tests.path("noprefs")] + list(options), input=message, stdout=subprocess.PIPE,
@@ -117,11 +117,11 @@ def hits(*options, **named):
 @tests.case("without the programs: nothing hits, a line says what is missing")
 def missing():
     no_programs()
-    found, _, err, _ = hits("-D", "info")
+    found, _, err, _ = hits("-D", "info", path="")   # the host may have them
     assert found == {"NONE", "TEXT"}, found
     for text in ("pyzor: no pyzor executable found", "razor2: no razor-check executable found", "neither dccifd nor dccproc"):
         assert text in err, err
-    assert "executable" not in hits("-L", "-D", "info")[2]
+    assert "executable" not in hits("-L", "-D", "info", path="")[2]
 
 
 @tests.case("Pyzor: counts, welcome counts, servers added up, options, time limit")
