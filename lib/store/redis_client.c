@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "dns/name.h"
 #include "util/clock.h"
 
 /* ---- commands ---- */
@@ -255,6 +256,16 @@ greet(struct redis_link *link, const struct redis_target *target, int64_t deadli
 	return status == STATUS_OK && g.refused[0] != '\0' ? refused(target, &g, error) : status;
 }
 
+static enum status
+connect_one(struct redis_link *link, const struct redis_target *target, int64_t deadline_ms,
+            struct error *error)
+{
+	if (!dns_name_is_answered(target->host, deadline_ms - clock_monotonic_ms()))
+		return error_set(error, STATUS_IO,
+		                 "Redis server %s: no name server answers in time", target->name);
+	return link->driver->connect(target, deadline_ms, &link->connection, error);
+}
+
 enum status
 redis_link_open(struct redis_link *link, int64_t deadline_ms, struct error *error)
 {
@@ -270,7 +281,7 @@ redis_link_open(struct redis_link *link, int64_t deadline_ms, struct error *erro
 		/* Each gets its share of the time, so that one that hangs is not all of them. */
 		int64_t share = (deadline_ms - begun_ms) * (int64_t)(i + 1) / (int64_t)link->count;
 
-		status = link->driver->connect(target, begun_ms + share, &link->connection, error);
+		status = connect_one(link, target, begun_ms + share, error);
 		if (status == STATUS_OK)
 			status = greet(link, target, begun_ms + share, error);
 		if (status == STATUS_OK) {

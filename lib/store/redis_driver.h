@@ -2,7 +2,7 @@
  * redis_driver.h - what the module for Redis exports
  *
  * Owns: struct redis_driver, struct redis_target, struct redis_value.  Data: redis_client.c ->
- * redis_hiredis.c (redis.so: hiredis, c-ares, OpenSSL) -> a server.  The module uses nothing
+ * redis_hiredis.c (redis.so: hiredis, OpenSSL) -> a server.  The module uses nothing
  * of the program's.  It knows one connection; when it is made, and made again, is
  * redis_client.c's.
  */
@@ -46,8 +46,9 @@ typedef void (*redis_value_fn)(void *data, const struct redis_value *value);
 
 struct redis_driver {
 	int version;
-	/* deadline_ms: of CLOCK_MONOTONIC.  Only the socket: nothing is said to the server.
-	 * STATUS_IO: not there; STATUS_BAD: a file of TLS cannot be used. */
+	/* deadline_ms: of CLOCK_MONOTONIC; names of hosts are asked for without: dns/name.h first.
+	 * Only the socket: nothing is said to the server. STATUS_IO: not there; STATUS_BAD: a file
+	 * of TLS cannot be used. */
 	enum status (*connect)(const struct redis_target *target, int64_t deadline_ms,
 	                       void **connection_r, struct error *error);
 	void (*disconnect)(void *connection);

@@ -3,9 +3,8 @@
  *
  * hiredis takes the replies apart.  The socket is ours, not hiredis': its time limits are of a
  * single read, and its TLS is not in every version; here one deadline is of all that a call does,
- * names included, and the addresses of both families are tried in turn.
+ * and the addresses of both families are tried in turn.
  */
-#include <ares.h>
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <netdb.h>
@@ -118,76 +117,6 @@ static redisReplyObjectFunctions functions = {
 	.freeObject = on_free,
 };
 
-/* ---- names ---- */
-
-struct lookup {
-	struct ares_addrinfo *list;
-	int status;
-	bool is_done;
-};
-
-static void
-on_addresses(void *data, int status, int timeouts, struct ares_addrinfo *list)
-{
-	struct lookup *lookup = data;
-
-	(void)timeouts;
-	lookup->list = list;
-	lookup->status = status;
-	lookup->is_done = true;
-}
-
-static void
-wait_for_answers(ares_channel channel, int64_t left_ms)
-{
-	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-	struct pollfd fds[ARES_GETSOCK_MAXNUM];
-	int bits = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
-	nfds_t count = 0;
-
-	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-		int events = (ARES_GETSOCK_READABLE(bits, i) ? POLLIN : 0) |
-		             (ARES_GETSOCK_WRITABLE(bits, i) ? POLLOUT : 0);
-
-		if (events != 0)
-			fds[count++] = (struct pollfd){sockets[i], (short)events, 0};
-	}
-	(void)poll(fds, count, left_ms < 50 ? (int)left_ms : 50);
-	ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	for (nfds_t i = 0; i < count; i++)
-		ares_process_fd(channel,
-		                fds[i].revents & (POLLIN | POLLERR | POLLHUP) ? fds[i].fd
-		                                                              : ARES_SOCKET_BAD,
-		                fds[i].revents & POLLOUT ? fds[i].fd : ARES_SOCKET_BAD);
-}
-
-/* Hosts file and DNS, by the deadline; getaddrinfo() has none. */
-static struct ares_addrinfo *
-find_addresses(const struct redis_target *target, int64_t deadline_ms, struct error *error)
-{
-	struct ares_addrinfo_hints hints = {
-		.ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-	struct ares_options options = {.timeout = 300, .tries = 3};
-	struct lookup lookup = {0};
-	ares_channel channel;
-
-	if (ares_init_options(&channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) !=
-	    ARES_SUCCESS) {
-		(void)fail(error, STATUS_IO, "Redis server %s: no name service", target->name);
-		return NULL;
-	}
-	ares_getaddrinfo(channel, target->host, target->port, &hints, on_addresses, &lookup);
-	while (!lookup.is_done && now_ms() < deadline_ms)
-		wait_for_answers(channel, deadline_ms - now_ms());
-	ares_destroy(channel); /* on_addresses was called now, if not before */
-	if (lookup.status == ARES_SUCCESS && lookup.list != NULL)
-		return lookup.list;
-	(void)fail(error, STATUS_IO, "Redis server %s: %s", target->name,
-	           lookup.status == ARES_EDESTRUCTION ? "its name is not found in time"
-	                                              : ares_strerror(lookup.status));
-	return NULL;
-}
-
 /* ---- sockets ---- */
 
 static bool
@@ -254,19 +183,20 @@ static enum status
 connect_host(struct connection *c, const struct redis_target *target, int64_t deadline_ms,
              struct error *error)
 {
-	struct ares_addrinfo *list = find_addresses(target, deadline_ms, error);
-	int saved = ENOENT;
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
+	int saved = ENOENT, rc = getaddrinfo(target->host, target->port, &hints, &list);
 
-	if (list == NULL)
-		return STATUS_IO;
-	for (struct ares_addrinfo_node *a = list->nodes; a != NULL && c->fd < 0; a = a->ai_next) {
+	if (rc != 0)
+		return fail(error, STATUS_IO, "Redis server %s: %s", target->name,
+		            gai_strerror(rc));
+	for (struct addrinfo *a = list; a != NULL && c->fd < 0; a = a->ai_next) {
 		int64_t until = a->ai_next == NULL ? deadline_ms : now_ms() + ADDRESS_MS;
 
 		c->fd = connect_to(a->ai_addr, a->ai_addrlen,
 		                   until < deadline_ms ? until : deadline_ms);
 		saved = errno;
 	}
-	ares_freeaddrinfo(list);
+	freeaddrinfo(list);
 	return c->fd >= 0 ? STATUS_OK
 	                  : fail(error, STATUS_IO, "Redis server %s: %s", target->name,
 	                         strerror(saved));
