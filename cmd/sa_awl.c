@@ -324,8 +324,10 @@ main(int argc, char **argv)
 
 	if (p.arena == NULL)
 		return CODE_ERROR;
-	if (!read_command_line(&p, argc, argv))
+	if (!read_command_line(&p, argc, argv)) {
+		arena_destroy(&p.arena);
 		return usage();
+	}
 	stderr_log_init(&p.stderr_log, NULL);
 	if (p.path == NULL)
 		p.path = standard_path(&p);

@@ -1186,12 +1186,27 @@ have_answers(struct check *check)
 	return done;
 }
 
+static void
+call_harvested(struct scan *scan)
+{
+	const struct plugin_set *set = scan->plugins;
+
+	for (size_t i = 0; i < set->count && scan_lookups_launched(scan); i++) {
+		const struct plugin *plugin = set->loaded[set->order[i]];
+
+		if (plugin->harvested != NULL)
+			plugin->harvested(scan);
+	}
+}
+
 /* Back to the rules, when all is in that they wait for; or when time is over. */
 static bool
 await_answers(struct check *check)
 {
 	if (!have_answers(check))
 		return false;
+	if (scan_lookups_deadline(&check->scan) == INT64_MIN)
+		call_harvested(&check->scan);
 	run_answered_metas(check);
 	check->answers_are_in = true;
 	check->state = CHECK_STATE_PRIORITY;
@@ -1203,17 +1218,11 @@ static bool
 harvest(struct check *check)
 {
 	struct scan *scan = &check->scan;
-	const struct plugin_set *set = scan->plugins;
 
 	if (!have_answers(check))
 		return false;
 	scan_lookups_end(scan);
-	for (size_t i = 0; i < set->count && scan_lookups_launched(scan); i++) {
-		const struct plugin *plugin = set->loaded[set->order[i]];
-
-		if (plugin->harvested != NULL)
-			plugin->harvested(scan);
-	}
+	call_harvested(scan);
 	check->shortcircuited |= is_finished_by_plugin(check);
 	check->state = CHECK_STATE_FINISH;
 	return true;

@@ -108,7 +108,8 @@ struct plugin {
 	 * wait for the answer in the reference, so that its next rule knows it; NULL: it has none.
 	 */
 	bool (*is_pending)(const struct scan *scan, const struct rule *rule);
-	/* All answers are in or given up; before cleanup.  Only when launch was called. */
+	/* All answers are in or given up; before cleanup.  Only when launch was called.  Called
+	 * again at the end where an eval wanted all answers before (EVAL_AFTER_ANSWERS). */
 	void (*harvested)(struct scan *scan);
 	/* Last chance to hit, before the last metas. */
 	void (*cleanup)(struct scan *scan);
