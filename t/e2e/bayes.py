@@ -9,13 +9,13 @@ import sys
 import time
 
 from harness import BUILD, HERE, SOURCE, Skip, Tests, ask, free_port, mail, own_mounts, request
+from lessons import message, write
 
 HAS_MOUNTS = own_mounts(sys.argv[0])
 tests = Tests()
 LEARN = os.path.join(BUILD, "cmd", "sa-learn")
 COMMAND = os.path.join(BUILD, "cmd", "spamassassin")
 RULES, SITE, MAIL = os.path.join(HERE, "rules"), tests.path("site"), tests.path("mail")
-WORDS = "offer click money meeting agenda report urgent reply minutes budget winner prize lottery invoice draft".split()
 os.mkdir(SITE)
 os.mkdir(MAIL)
 CONFIG = """loadplugin Mail::SpamAssassin::Plugin::Bayes
@@ -37,24 +37,7 @@ with open(os.path.join(SITE, "local.cf"), "w") as f:
     f.write("".join(line + "\n" for line in CONFIG.splitlines() if not line.startswith("loadplugin")))
 
 
-def message(kind, number):
-    """Half of the words are of the kind."""
-    r = random.Random("%s%d" % (kind, number))
-    body = " ".join("%s%s%d" % (kind, r.choice(WORDS), r.randrange(40)) + " " + r.choice(WORDS) for _ in range(120))
-    return ("From: a%d@%s.example\nTo: b@example.org\nSubject: %s\nDate: Tue, 1 Oct 2002 10:%02d:00 +0000\n"
-            "Message-Id: <%d@%s.example>\n\n%s\n" % (number, kind, kind, number % 60, number, kind, body)).encode()
-
-
-def write(kind, count):
-    paths = []
-    for number in range(count):
-        paths.append(os.path.join(MAIL, "%s%d" % (kind, number)))
-        with open(paths[-1], "wb") as f:
-            f.write(message(kind, number))
-    return paths
-
-
-SPAM, HAM = write("spam", 40), write("ham", 40)
+SPAM, HAM = write(MAIL, "spam", 40), write(MAIL, "ham", 40)
 
 
 def run(program, arguments, text=b"", check=True):

@@ -10,13 +10,13 @@ import threading
 import time
 
 from harness import BUILD, HERE, Skip, Tests, ask, free_port, has_ipv6, request, until
+from lessons import message, write
 from redis_server import Redis
 
 os.environ["WINNOW_MODULES"] = os.path.join(BUILD, "lib", "store")
 tests = Tests()
 LEARN, COMMAND = os.path.join(BUILD, "cmd", "sa-learn"), os.path.join(BUILD, "cmd", "spamassassin")
 RULES, SITE, MAIL = os.path.join(HERE, "rules"), tests.path("site"), tests.path("mail")
-WORDS = "offer click money meeting agenda report urgent reply minutes budget winner prize lottery invoice draft".split()
 os.mkdir(SITE)
 os.mkdir(MAIL)
 with open(os.path.join(SITE, "v.pre"), "w") as f:
@@ -36,24 +36,7 @@ add_header all Status tests=_TESTS_ bayes=_BAYES_
 """)
 
 
-def message(kind, number):
-    """Half of the words are of the kind."""
-    r = random.Random("%s%d" % (kind, number))
-    body = " ".join("%s%s%d" % (kind, r.choice(WORDS), r.randrange(40)) + " " + r.choice(WORDS) for _ in range(120))
-    return ("From: a%d@%s.example\nTo: b@example.org\nSubject: %s\nDate: Tue, 1 Oct 2002 10:%02d:00 +0000\n"
-            "Message-Id: <%d@%s.example>\n\n%s\n" % (number, kind, kind, number % 60, number, kind, body)).encode()
-
-
-def write(kind, count):
-    paths = []
-    for number in range(count):
-        paths.append(os.path.join(MAIL, "%s%d" % (kind, number)))
-        with open(paths[-1], "wb") as f:
-            f.write(message(kind, number))
-    return paths
-
-
-SPAM, HAM = write("spam", 30), write("ham", 30)
+SPAM, HAM = write(MAIL, "spam", 30), write(MAIL, "ham", 30)
 PASSWORD = "s3cret,with=signs"
 PORT = free_port()
 try:
