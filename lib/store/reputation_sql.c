@@ -32,7 +32,10 @@ struct sql_list {
 	struct store_keep *keep; /* gets the connection back; NULL: nobody */
 	const struct log *log;
 	bool distinguishes_signed, welcomes_recipients;
-	int64_t count_got; /* by the last look-up, of this message */
+	/* By the last look-up, of this message. */
+	int64_t count_got;
+	char ip_got[IP_BYTES];
+	size_t ip_got_len;
 	char user[USER_BYTES + 1], table[TABLE_BYTES + 1];
 };
 
@@ -139,6 +142,7 @@ begin(struct reputation *list, int64_t wait_ms, struct error *error)
 {
 	(void)wait_ms, (void)error;
 	list_of(list)->count_got = 0;
+	list_of(list)->ip_got_len = 0;
 	return STATUS_OK;
 }
 
@@ -321,6 +325,8 @@ get(struct reputation *list, const struct reputation_key *key, struct reputation
 		say(&s, " ORDER BY last_hit");
 	status = run(l, &c, &s, take_entry, entry_r, error);
 	l->count_got = entry_r->count;
+	l->ip_got_len = key->ip.len < IP_BYTES ? key->ip.len : IP_BYTES;
+	memcpy(l->ip_got, key->ip.data, l->ip_got_len);
 	if (status == STATUS_OK && !is_outgoing)
 		log_look_up(l, &s, entry_r);
 	return status;
@@ -328,12 +334,17 @@ get(struct reputation *list, const struct reputation_key *key, struct reputation
 
 /* ---- writing ---- */
 
-/* One row, made or added to. */
+/*
+ * One row, made or added to.  A new one begins with this message, as in the reference: what was
+ * found under this key were rows of other signers.  What was found under another key, an entry
+ * without an address of a host, lives on in this one.
+ */
 static enum status
 write_row(const struct sql_list *l, const struct columns *c, const struct sql_value *signer,
           const struct reputation_entry *entry, double score, struct error *error)
 {
 	bool is_mysql = sql_dialect(l->sql) == SQL_MYSQL;
+	bool lives_on = !slice_eq(slice_of(l->ip_got, l->ip_got_len), c->ip);
 	struct statement s = {.len = 0};
 
 	say(&s, "INSERT INTO %s (username, email, ip, msgcount, totscore%s) VALUES (", l->table,
@@ -341,8 +352,8 @@ write_row(const struct sql_list *l, const struct columns *c, const struct sql_va
 	say_value(&s, "?", sql_text(slice_from_cstr(l->user)));
 	say_value(&s, ",?", c->address);
 	say_value(&s, ",?", sql_text(c->ip));
-	say_value(&s, ",?", sql_integer(entry->count + 1));
-	say_value(&s, ",?", sql_real(entry->total + score));
+	say_value(&s, ",?", sql_integer(lives_on ? entry->count + 1 : 1));
+	say_value(&s, ",?", sql_real(lives_on ? entry->total + score : score));
 	if (signer != NULL)
 		say_value(&s, ",?", *signer);
 	say(&s, is_mysql ? ") ON DUPLICATE KEY UPDATE"

@@ -13,7 +13,14 @@
 
 #include "store/sql_driver.h"
 
-enum { STATEMENTS_MAX = 24, PROGRESS_STEPS = 10000, REAL_BYTES = 32 };
+enum {
+	STATEMENTS_MAX = 24,
+	PROGRESS_STEPS = 10000,
+	REAL_BYTES = 32,
+	/* For others who have the file locked; writers of one statement stand in line. */
+	READ_WAIT_MS = 200,
+	WRITE_WAIT_MS = 1000
+};
 
 struct statement {
 	char *text;
@@ -185,6 +192,8 @@ run(void *connection, struct sql_call *call, struct error *error)
 	statement = find_statement(s, call->text);
 	if (statement == NULL)
 		return failed(s, call, error);
+	(void)sqlite3_busy_timeout(s->db,
+	                           sqlite3_stmt_readonly(statement) ? READ_WAIT_MS : WRITE_WAIT_MS);
 	for (size_t i = 0; rc == SQLITE_OK && i < call->count; i++)
 		rc = bind_one(statement, (int)i + 1, &call->parameters[i]);
 	if (rc == SQLITE_OK)
@@ -215,12 +224,9 @@ static enum status
 begin(void *connection, int64_t lock_ms, struct sql_call *call, struct error *error)
 {
 	struct sqlite *s = connection;
-	enum status status;
 
 	(void)sqlite3_busy_timeout(s->db, (int)lock_ms);
-	status = command(s, "BEGIN IMMEDIATE", call, error);
-	(void)sqlite3_busy_timeout(s->db, (int)s->statement_ms);
-	return status;
+	return command(s, "BEGIN IMMEDIATE", call, error);
 }
 
 static enum status
@@ -229,6 +235,7 @@ end(void *connection, bool commit, struct sql_call *call, struct error *error)
 	struct sqlite *s = connection;
 	enum status status = STATUS_OK;
 
+	(void)sqlite3_busy_timeout(s->db, (int)s->statement_ms); /* readers have to be done */
 	if (commit)
 		status = command(s, "COMMIT", call, error);
 	/* Also after a COMMIT that was refused; some errors have rolled back by themselves. */
@@ -320,7 +327,7 @@ connect_sqlite(const struct sql_target *target, void **connection_r, struct erro
 		disconnect_sqlite(s);
 		return STATUS_IO;
 	}
-	(void)sqlite3_busy_timeout(s->db, (int)s->statement_ms);
+	(void)sqlite3_busy_timeout(s->db, READ_WAIT_MS);
 	sqlite3_progress_handler(s->db, PROGRESS_STEPS, on_progress, s);
 	s->deadline = now_ms() + s->statement_ms;
 	set_pragmas(s, target);

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 
@@ -356,6 +357,59 @@ def _(server):
     assert "BAYES" not in first[0] + again[0] and first[1] < 30 and again[1] < 5, (first, again)
 
 
+@tests.case("F40 SQLite: locked by another, deleted, read-only, cut, no database, another version: one line, mail is scored, soon")
+def _():
+    server = server_of(KINDS[2])
+    path = server.path("f40")
+    where = site(server, new_database(server, "f40"), None, "bayes_sql_override_username everybody")
+    server.sql("PRAGMA journal_mode = DELETE", "f40")  # so that a writer keeps readers out
+    learn(where, "--spam", *SPAM, "--ham", *HAM)
+    with open(path, "rb") as f:
+        whole = f.read()
+
+    def scored(expected, text=message("spam", 101)):
+        begun = time.monotonic()
+        _code, out, err = run(COMMAND, where, text=text)
+        assert ("BAYES_HIGH" in out) == (expected is None) and "X-Spam-Bayes" in out, out
+        lines = warnings(err)
+        assert (not lines if expected is None else len(lines) == 1 and re.search(expected, lines[0])), lines
+        assert time.monotonic() - begun < 15
+
+    scored(None)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    scored("locked")
+    other.execute("ROLLBACK")
+    other.close()
+    scored(None)
+    os.unlink(path)
+    scored("there is no such file")
+    for text, expected in ((whole[:len(whole) // 2], "malformed"), (b"", "no such table"), (b"x" * 9000, "not a database")):
+        with open(path, "wb") as f:
+            f.write(text)
+        scored(expected)
+        assert learn(where, "--spam", SPAM[0], check=False)[0] == 255
+    with open(path, "wb") as f:
+        f.write(whole)
+    server.sql("UPDATE bayes_global_vars SET value = '4'", "f40")
+    scored("VERSION '4'")
+    server.sql("UPDATE bayes_global_vars SET value = '3'", "f40")
+    scored(None)
+    if os.geteuid() == 0 and shutil.which("setpriv"):
+        os.chmod(path, 0o444)
+        p = subprocess.run(["setpriv", "--reuid", "nobody", "--clear-groups", LEARN, "-C", RULES, "--siteconfigpath", where,
+                            "-p", "/dev/null", "--ham", SPAM[0]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        assert p.returncode == 255 and b"readonly" in p.stderr, (p.returncode, p.stderr)
+        os.chmod(path, 0o666)
+    # Deleted under a worker that has it open.
+    s, address = running_spamd(where)
+    assert "BAYES_HIGH" in process(address, message("spam", 101))[0]
+    os.unlink(path)
+    answer = ask(address, request("TELL", message("ham", 300), headers=["Message-class: ham", "Set: local"]), timeout=60)
+    assert b"DidSet: local" not in answer, answer
+    assert len(said(s)) == 1, said(s)
+
+
 @case("bayes_sql_username_authorized: nobody is, without a plugin that says so")
 def _(server):
     where = site(server, server.dsn("mail"), None, "bayes_sql_username_authorized 1")
@@ -527,6 +581,13 @@ def _(server):
     assert "ann@example.net|none||1|-100" in sender_rows(server, "awl", "words")
     run(COMMAND, where, "--remove-addr-from-welcomelist=ann@example.net")
     assert "ann@example.net" not in sender_rows(server, "awl", "words")
+    # What was added without an address of a host becomes that of the first message (differences.md).
+    server.sql("DELETE FROM awl", "words")
+    with open(text, encoding="latin-1") as f:
+        who = re.search("From: (.*)", f.read()).group(1)
+    run(COMMAND, where, "--add-addr-to-welcomelist=" + who)
+    assert "AWL=-" in sender_scores(COMMAND, where, [text])[0]
+    assert re.search(r"\|(192\.0|2A01:04F8:0001::)\|\|2\|-9\d", sender_rows(server, "awl", "words")), sender_rows(server, "awl", "words")
     server.sql("DROP TABLE awl", "words")
     _code, out, err = run(COMMAND, where, text)
     assert "X-Spam-Senders: score=" in out and len([line for line in err.splitlines() if "database" in line]) == 1, err
