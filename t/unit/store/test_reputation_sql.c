@@ -225,9 +225,9 @@ set_up(void **state)
 {
 	static const char table[] =
 		"CREATE TABLE awl (username text NOT NULL DEFAULT '', email text NOT NULL DEFAULT "
-	        "'', "
+		"'', "
 		"ip text NOT NULL DEFAULT '', msgcount integer, totscore real, signedby text NOT "
-	        "NULL "
+		"NULL "
 		"DEFAULT '', last_hit text, PRIMARY KEY (username, email, signedby, ip))";
 	struct sql_config c = {.dsn = SLICE_NULL};
 	struct sql *sql;
