@@ -77,6 +77,13 @@ def lies():
     assert len(found) == 1 and seconds < 10, (found, last)
 
 
+@tests.case("F15: thousands of guesses before the answer: none is believed")
+def flood():
+    found, _, seconds = dnsask(["x%d.flood.test/A" % i for i in range(5)])
+    expect(found, {"x%d.flood.test/A" % i: HIT % ("x%d.flood.test" % i) for i in range(5)})
+    assert seconds < 30, seconds
+
+
 @tests.case("F15: loops, chains, broken and huge answers do no harm")
 def hostile():
     found, _, _ = dnsask(["x.loop.test/A", "x.cnames.test/A", "x.short.test/A", "x.lots.test/A"], "-t", "3000")
@@ -109,6 +116,14 @@ def hanging():
     found, _, seconds = dnsask(["x.tc.hang.test/A", "y.tc.test/A"], "-t", "3000")
     expect(found, {"y.tc.test/A": HIT % "y.tc.test"})
     assert not found.get("x.tc.hang.test/A", "").startswith("answered") and seconds < 8, (found, seconds)
+
+
+@tests.case("F16: everything is truncated and TCP resets: an end by the deadline; what TCP gives counts")
+def resetting():
+    found, _, seconds = dnsask(["y%d.tc.test/A" % i for i in range(100)])
+    expect(found, {"y%d.tc.test/A" % i: HIT % ("y%d.tc.test" % i) for i in range(100)})
+    found, _, seconds = dnsask(["x%d.tc.reset.test/A" % i for i in range(10)], "-t", "15000")
+    assert not any(found.get("x%d.tc.reset.test/A" % i, "").startswith("answered") for i in range(10)) and seconds < 25, (found, seconds)
 
 
 @tests.case("50 lookups of 100 ms each take about 100 ms")
@@ -304,6 +319,28 @@ def cached():
         time.sleep(1.1)
     ask(path, request("SYMBOLS", message("same.test")))
     assert dns.count("same.test") == 3, dns.asked
+
+
+@tests.case("F14: an answer that comes after the message's end is nobody's")
+def late():
+    dns, path = FakeDns(), tests.path("late")
+    server = tests.spamd([path], ["-m", "1"], local=False, rules=rules("late.d", """
+loadplugin Mail::SpamAssassin::Plugin::DNSEval
+dns_server %s
+util_rb_tld example test
+rbl_timeout 1 1
+header LATE eval:check_rbl_envfrom('l', 'slow1500.test.')
+tflags LATE net
+header SOON eval:check_rbl_envfrom('s', 'soon.test.')
+tflags SOON net
+""" % dns.server))
+    server.wait_for(path)
+    for number in range(4):
+        answer = ask(path, request("SYMBOLS", message("m%d.example" % number)))
+        assert answer.endswith(b"\r\n\r\nSOON"), answer
+    time.sleep(1.5)
+    assert b"PONG" in ask(path, b"PING SPAMC/1.5\r\n\r\n")
+    assert dns.count("slow1500.test") >= 4, dns.asked
 
 
 @tests.case("200 messages to 2 workers, every answer after 500 ms: all done in about a second")

@@ -119,6 +119,12 @@ class FakeDns:
                 records, flags = [], flags | 0x200
             elif order == "hang" and is_tcp:
                 return []
+            elif order == "reset" and is_tcp:
+                raise ConnectionResetError(name)  # the connection ends
+            elif order == "flood":  # guesses, then the truth
+                before = [(0, self.packet((ident + 1 + i) & 0xffff, question, [record(A, b"\x7f\0\0\x09")]), False)
+                          for i in range(3000)]
+                delay = 0.5
             elif order == "wrongid":
                 return [(0, self.packet(ident ^ 1, question, records), False)]
             elif order == "wrongname":
