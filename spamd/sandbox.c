@@ -109,11 +109,12 @@ static const int allowed[] = {
 #endif
 };
 
-/* What the embedded store does; where it may is Landlock's affair. */
+/* What the embedded store and SQLite do; where they may is Landlock's affair. */
 static const int storing[] = {
 	SYS_pwrite64, SYS_pwritev, SYS_fdatasync, SYS_fstatfs, SYS_fsync, SYS_ftruncate, SYS_flock, SYS_umask, SYS_msync,
+	SYS_fchmod, SYS_unlinkat,
 #ifdef __x86_64__
-	SYS_mkdir,
+	SYS_mkdir, SYS_unlink,
 #endif
 };
 

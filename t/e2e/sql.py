@@ -568,6 +568,39 @@ def _(server):
         assert mixed == mine, [pair for pair in zip(mine, mixed) if pair[0] != pair[1]]
 
 
+@case("senders: spamd counts in its sandbox; the server goes, mail is scored; it comes back")
+def _(server):
+    server.create("workers")
+    server.tables("awl", "workers")
+    where = sender_site(server, "AWL", server.dsn("workers"), "user_awl_sql_override_username everybody")
+    s, address = running_spamd(where)
+    with open(sender_files()[0], "rb") as f:
+        text = f.read()
+    total = "SELECT sum(msgcount) FROM awl"
+    for _n in range(3):
+        ask(address, request("PROCESS", text))
+    assert server.sql(total, "workers").strip() == "3" and not said(s), said(s)
+    if server.name == "SQLite":
+        s.stop()
+        server.sql("PRAGMA journal_mode = DELETE", "workers")  # its journal is made and removed each time
+        s, address = running_spamd(where)
+        for _n in range(3):
+            ask(address, request("PROCESS", text))
+        assert server.sql(total, "workers").strip() == "6" and not said(s), said(s)
+        assert os.listdir(server.directory).count("workers.sqlite-journal") == 0
+        return
+    server.stop()
+    for _n in range(3):
+        answer = ask(address, request("PROCESS", text), timeout=60)
+        assert b"X-Spam-Senders: score=" in answer, answer[:300]
+    assert len(said(s)) == 1 and server.password not in s.log(), said(s)
+    server.start()
+    s.stop()
+    s, address = running_spamd(where)
+    ask(address, request("PROCESS", text))
+    assert server.sql(total, "workers").strip() == "4"
+
+
 @case("senders: the reference's words of debugging; added, removed; a server that is not there is one line")
 def _(server):
     server.create("words")

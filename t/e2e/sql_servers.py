@@ -72,7 +72,7 @@ class Server:
 
 class PostgreSQL(Server):
     name, module, suffix = "PostgreSQL", "Mail::SpamAssassin::BayesStore::PgSQL", "pg"
-    perl, end = "DBD::Pg", signal.SIGQUIT  # at once, its children too
+    perl, end = "DBD::Pg", signal.SIGINT  # ends its children, and writes what was committed
 
     def __init__(self, directory):
         found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb")) or [shutil.which("initdb") or ""]
