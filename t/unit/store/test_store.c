@@ -284,7 +284,7 @@ damaged_files_end_nothing(void **state)
 		size_t len = (size_t)st.st_size;
 		unsigned char *copy = malloc(len);
 		struct store_variables v;
-		int status = STATUS_OK;
+		enum status status = STATUS_OK;
 
 		memcpy(copy, whole, len);
 		if (round % 3 == 0)
