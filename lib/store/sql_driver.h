@@ -2,7 +2,8 @@
  * sql_driver.h - what a module for one kind of database exports
  *
  * Owns: struct sql_driver, struct sql_target.  Data: sql.c -> a driver -> a client library.  Each
- * module is a shared object with one table, sql_driver_table, that uses nothing of the program's.
+ * module is a shared object with one table, sql_driver_table, that uses nothing of the program's
+ * but copies of clock.c and status.c.
  * A driver knows one connection; when it is to be made, and made again, is sql.c's.
  */
 #ifndef WINNOW_STORE_SQL_DRIVER_H

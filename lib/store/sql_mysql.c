@@ -7,7 +7,6 @@
 #include <errmsg.h>
 #include <mysql.h>
 #include <mysqld_error.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,18 +42,6 @@ struct mysql {
 	MYSQL_BIND parameters[PARAMETERS_MAX];
 };
 
-PRINTF_LIKE(3, 4)
-static enum status
-fail(struct error *error, enum status status, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(error->text, sizeof(error->text), fmt, ap);
-	va_end(ap);
-	return status;
-}
-
 static enum status
 failed(unsigned code, const char *text, struct sql_call *call, struct error *error)
 {
@@ -70,17 +57,17 @@ failed(unsigned code, const char *text, struct sql_call *call, struct error *err
 	case ER_CONNECTION_KILLED:
 	case ER_UNKNOWN_STMT_HANDLER: /* a proxy gave us another connection */
 		call->is_lost = true;
-		return fail(error, STATUS_IO, "%s", text);
+		return error_set(error, STATUS_IO, "%s", text);
 	case ER_LOCK_WAIT_TIMEOUT:
 	case ER_LOCK_DEADLOCK:
-		return fail(error, STATUS_AGAIN, "%s", text);
+		return error_set(error, STATUS_AGAIN, "%s", text);
 	case ER_QUERY_INTERRUPTED:
 	case STATEMENT_TIMEOUT:
-		return fail(error, STATUS_LIMIT, "%s", text);
+		return error_set(error, STATUS_LIMIT, "%s", text);
 	case CR_OUT_OF_MEMORY:
-		return fail(error, STATUS_LIMIT, "%s", text);
+		return error_set(error, STATUS_LIMIT, "%s", text);
 	default:
-		return fail(error, STATUS_BAD, "%s", text);
+		return error_set(error, STATUS_BAD, "%s", text);
 	}
 }
 
@@ -117,7 +104,7 @@ find_statement(struct mysql *m, struct sql_call *call, MYSQL_STMT **handle_r, st
 	new.text = strdup(call->text);
 	if (new.handle == NULL || new.text == NULL) {
 		forget(&new);
-		return fail(error, STATUS_LIMIT, "no memory for a statement");
+		return error_set(error, STATUS_LIMIT, "no memory for a statement");
 	}
 	if (mysql_stmt_prepare(new.handle, new.text, strlen(new.text)) != 0) {
 		status = statement_failed(new.handle, call, error);
@@ -165,8 +152,9 @@ static enum status
 execute(struct mysql *m, MYSQL_STMT *statement, struct sql_call *call, struct error *error)
 {
 	if (call->count > PARAMETERS_MAX || call->count != mysql_stmt_param_count(statement))
-		return fail(error, STATUS_BAD, "a statement has %zu parameters where it takes %lu",
-		            call->count, mysql_stmt_param_count(statement));
+		return error_set(error, STATUS_BAD,
+		                 "a statement has %zu parameters where it takes %lu", call->count,
+		                 mysql_stmt_param_count(statement));
 	for (size_t i = 0; i < call->count; i++)
 		bind_one(&m->parameters[i], &call->parameters[i]);
 	if ((call->count > 0 && mysql_stmt_bind_param(statement, m->parameters) != 0) ||
@@ -252,14 +240,15 @@ fetch_rows(struct mysql *m, MYSQL_STMT *statement, struct sql_call *call, struct
 	if (count == 0 || call->fn == NULL)
 		return STATUS_OK;
 	if (count > SQL_FIELDS_MAX)
-		return fail(error, STATUS_BAD, "rows have more than %d fields", SQL_FIELDS_MAX);
+		return error_set(error, STATUS_BAD, "rows have more than %d fields",
+		                 SQL_FIELDS_MAX);
 	if (!bind_fields(m, statement, count))
 		return statement_failed(statement, call, error);
 	while ((rc = mysql_stmt_fetch(statement)) == 0 || rc == MYSQL_DATA_TRUNCATED) {
 		bool moved = false;
 
 		if (rc == MYSQL_DATA_TRUNCATED && !fetch_long(m, statement, count, &moved))
-			return fail(error, STATUS_LIMIT, "no memory for a row");
+			return error_set(error, STATUS_LIMIT, "no memory for a row");
 		if (!give_row(m, count, call))
 			return STATUS_OK;
 		if (moved && !bind_fields(m, statement, count))
@@ -391,7 +380,7 @@ take_option(MYSQL *conn, const struct sql_option *option, struct ssl *ssl, struc
 	         strcmp(name, "write_timeout") == 0 || strcmp(name, "compression") == 0)
 		return STATUS_OK; /* times are ours */
 	else if (!is_of_perl(name))
-		return fail(error, STATUS_BAD, "the DSN's '%s' is unknown: take it out", name);
+		return error_set(error, STATUS_BAD, "the DSN's '%s' is unknown: take it out", name);
 	return STATUS_OK;
 }
 
@@ -446,7 +435,7 @@ connect_with(MYSQL *conn, const struct sql_target *target, struct error *error)
 		return status;
 	if (mysql_real_connect(conn, target->host, target->user, target->password, target->database,
 	                       port, target->socket, 0) == NULL)
-		return fail(error, STATUS_IO, "%s", mysql_error(conn));
+		return error_set(error, STATUS_IO, "%s", mysql_error(conn));
 	return STATUS_OK;
 }
 
@@ -458,7 +447,7 @@ connect_mysql(const struct sql_target *target, void **connection_r, struct error
 
 	if (m == NULL || (m->conn = mysql_init(NULL)) == NULL) {
 		free(m);
-		return fail(error, STATUS_LIMIT, "no memory for a connection");
+		return error_set(error, STATUS_LIMIT, "no memory for a connection");
 	}
 	m->statement_ms = target->statement_ms;
 	status = connect_with(m->conn, target, error);

@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "store/sql_driver.h"
+#include "util/clock.h"
 
 enum {
 	OID_BYTEA = 17, /* catalog/pg_type.dat: never another */
@@ -27,16 +27,6 @@ struct pg {
 	PGconn *conn;
 	int64_t statement_ms;
 };
-
-/* Modules use nothing of the program: the two functions of util that we need are these. */
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 PRINTF_LIKE(3, 4)
 static enum status
@@ -61,7 +51,7 @@ wait_for(PGconn *conn, short events, int64_t deadline)
 {
 	for (;;) {
 		struct pollfd fd = {.fd = PQsocket(conn), .events = events};
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_monotonic_ms();
 		int n;
 
 		if (left <= 0)
@@ -110,7 +100,7 @@ begin_connect(const struct sql_target *target)
 static enum status
 finish_connect(PGconn *conn, int64_t connect_ms, struct error *error)
 {
-	int64_t deadline = now_ms() + connect_ms;
+	int64_t deadline = clock_monotonic_ms() + connect_ms;
 	PostgresPollingStatusType polling = PGRES_POLLING_WRITING;
 
 	if (PQstatus(conn) == CONNECTION_BAD)
@@ -208,7 +198,7 @@ take_result(const PGresult *result, struct sql_call *call, bool *wants_rows)
 static enum status
 next_result(struct pg *pg, PGresult **result_r, struct sql_call *call, struct error *error)
 {
-	int64_t deadline = now_ms() + pg->statement_ms;
+	int64_t deadline = clock_monotonic_ms() + pg->statement_ms;
 
 	for (;;) {
 		int unsent = PQflush(pg->conn);

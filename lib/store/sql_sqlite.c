@@ -4,14 +4,13 @@
  * The file has to be there: who has no tables yet makes both with the sqlite3 command.
  */
 #include <sqlite3.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "store/sql_driver.h"
+#include "util/clock.h"
 
 enum {
 	STATEMENTS_MAX = 24,
@@ -34,53 +33,33 @@ struct sqlite {
 	size_t count, next; /* the next to be replaced */
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-PRINTF_LIKE(3, 4)
-static enum status
-fail(struct error *error, enum status status, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(error->text, sizeof(error->text), fmt, ap);
-	va_end(ap);
-	return status;
-}
-
 static enum status
 failed(struct sqlite *s, struct sql_call *call, struct error *error)
 {
 	switch (sqlite3_errcode(s->db)) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-		return fail(error, STATUS_AGAIN, "%s", sqlite3_errmsg(s->db));
+		return error_set(error, STATUS_AGAIN, "%s", sqlite3_errmsg(s->db));
 	case SQLITE_INTERRUPT:
-		return fail(error, STATUS_LIMIT, "no answer within %lld ms",
-		            (long long)s->statement_ms);
+		return error_set(error, STATUS_LIMIT, "no answer within %lld ms",
+		                 (long long)s->statement_ms);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		return fail(error, STATUS_BAD,
-		            "%s: repair it with sqlite3's .recover, or make it anew",
-		            sqlite3_errmsg(s->db));
+		return error_set(error, STATUS_BAD,
+		                 "%s: repair it with sqlite3's .recover, or make it anew",
+		                 sqlite3_errmsg(s->db));
 	case SQLITE_IOERR:
 	case SQLITE_CANTOPEN:
 	case SQLITE_READONLY: /* also when the file was replaced under us */
 		call->is_lost = true;
-		return fail(error, STATUS_IO, "%s", sqlite3_errmsg(s->db));
+		return error_set(error, STATUS_IO, "%s", sqlite3_errmsg(s->db));
 	case SQLITE_FULL:
-		return fail(error, STATUS_IO, "%s: nothing was written", sqlite3_errmsg(s->db));
+		return error_set(error, STATUS_IO, "%s: nothing was written",
+		                 sqlite3_errmsg(s->db));
 	case SQLITE_NOMEM:
-		return fail(error, STATUS_LIMIT, "%s", sqlite3_errmsg(s->db));
+		return error_set(error, STATUS_LIMIT, "%s", sqlite3_errmsg(s->db));
 	default:
-		return fail(error, STATUS_BAD, "%s", sqlite3_errmsg(s->db));
+		return error_set(error, STATUS_BAD, "%s", sqlite3_errmsg(s->db));
 	}
 }
 
@@ -188,7 +167,7 @@ run(void *connection, struct sql_call *call, struct error *error)
 	enum status status = STATUS_OK;
 	int rc = SQLITE_OK;
 
-	s->deadline = now_ms() + s->statement_ms;
+	s->deadline = clock_monotonic_ms() + s->statement_ms;
 	statement = find_statement(s, call->text);
 	if (statement == NULL)
 		return failed(s, call, error);
@@ -200,7 +179,7 @@ run(void *connection, struct sql_call *call, struct error *error)
 		while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
 			if (!give_row(statement, call))
 				break;
-			s->deadline = now_ms() + s->statement_ms;
+			s->deadline = clock_monotonic_ms() + s->statement_ms;
 		}
 	if (rc == SQLITE_DONE || rc == SQLITE_ROW)
 		call->affected = (uint64_t)sqlite3_changes(s->db);
@@ -214,7 +193,7 @@ run(void *connection, struct sql_call *call, struct error *error)
 static enum status
 command(struct sqlite *s, const char *text, struct sql_call *call, struct error *error)
 {
-	s->deadline = now_ms() + s->statement_ms;
+	s->deadline = clock_monotonic_ms() + s->statement_ms;
 	if (sqlite3_exec(s->db, text, NULL, NULL, NULL) == SQLITE_OK)
 		return STATUS_OK;
 	return failed(s, call, error);
@@ -251,7 +230,7 @@ on_progress(void *data)
 {
 	const struct sqlite *s = data;
 
-	return now_ms() > s->deadline;
+	return clock_monotonic_ms() > s->deadline;
 }
 
 /* As the reference's Bayes store: what else the DSN has are pragmas. */
@@ -310,26 +289,27 @@ connect_sqlite(const struct sql_target *target, void **connection_r, struct erro
 			path = target->options[i].value;
 			flags |= SQLITE_OPEN_URI;
 		} else if (!is_pragma(&target->options[i])) {
-			return fail(error, STATUS_BAD, "the DSN's '%s=%s' is unknown: take it out",
-			            target->options[i].name, target->options[i].value);
+			return error_set(error, STATUS_BAD,
+			                 "the DSN's '%s=%s' is unknown: take it out",
+			                 target->options[i].name, target->options[i].value);
 		}
 	}
 	if (path == NULL || *path == '\0')
-		return fail(error, STATUS_BAD, "the DSN names no file: dbname=PATH");
+		return error_set(error, STATUS_BAD, "the DSN names no file: dbname=PATH");
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
-		return fail(error, STATUS_LIMIT, "no memory for a connection");
+		return error_set(error, STATUS_LIMIT, "no memory for a connection");
 	s->statement_ms = target->statement_ms;
 	if (sqlite3_open_v2(path, &s->db, flags, NULL) != SQLITE_OK) {
-		(void)fail(error, STATUS_IO, "%s%s",
-		           s->db != NULL ? sqlite3_errmsg(s->db) : "no memory",
-		           access(path, F_OK) != 0 ? ": there is no such file" : "");
+		(void)error_set(error, STATUS_IO, "%s%s",
+		                s->db != NULL ? sqlite3_errmsg(s->db) : "no memory",
+		                access(path, F_OK) != 0 ? ": there is no such file" : "");
 		disconnect_sqlite(s);
 		return STATUS_IO;
 	}
 	(void)sqlite3_busy_timeout(s->db, READ_WAIT_MS);
 	sqlite3_progress_handler(s->db, PROGRESS_STEPS, on_progress, s);
-	s->deadline = now_ms() + s->statement_ms;
+	s->deadline = clock_monotonic_ms() + s->statement_ms;
 	set_pragmas(s, target);
 	*connection_r = s;
 	return STATUS_OK;
