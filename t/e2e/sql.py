@@ -8,11 +8,13 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 
-from harness import BUILD, Skip, Spamd, Tests, ask, free_port, has_ipv6, request
-from sql_servers import KINDS
+from harness import BUILD, Skip, Spamd, Tests, ask, free_port, has_ipv6, own_mounts, request
+from sql_servers import KINDS, TABLES
 
+HAS_MOUNTS = own_mounts(sys.argv[0])
 tests = Tests()
 LEARN = os.path.join(BUILD, "cmd", "sa-learn")
 COMMAND = os.path.join(BUILD, "cmd", "spamassassin")
@@ -408,6 +410,36 @@ def _():
     answer = ask(address, request("TELL", message("ham", 300), headers=["Message-class: ham", "Set: local"]), timeout=60)
     assert b"DidSet: local" not in answer, answer
     assert len(said(s)) == 1, said(s)
+
+
+@tests.case("F10 SQLite: the disk is full: said, nothing half learned, mail is scored; with room it goes on")
+def _():
+    server, place = server_of(KINDS[2]), tests.path("full")
+    if not HAS_MOUNTS:
+        raise Skip("no mount namespace")
+    os.mkdir(place)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", place]).returncode != 0:
+        raise Skip("no tmpfs")
+    with open(os.path.join(TABLES, "bayes_sqlite.sql")) as f:
+        subprocess.run(["sqlite3", os.path.join(place, "db")], stdin=f, stdout=subprocess.DEVNULL, check=True)
+    where = site(server, "DBI:SQLite:dbname=%s/db" % place)
+    learn(where, "--spam", *SPAM[:8], "--ham", *HAM[:8])
+    before, filler = dump(where), os.path.join(place, "fill")
+    with open(filler, "wb", buffering=0) as f:
+        try:
+            while f.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+    code, _out, err = learn(where, "--spam", *SPAM, check=False)
+    assert code == 255 and "full" in err, err
+    # Readers of a WAL need a file of their own there.
+    _code, out, err = run(COMMAND, where, text=message("spam", 101))
+    assert "X-Spam-Bayes" in out and ("BAYES_HIGH" in out or len(warnings(err)) == 1), (out, err)
+    os.unlink(filler)
+    assert dump(where) == before
+    learn(where, "--spam", *SPAM[:12])
+    assert counts(where)[:2] == (12, 8)
 
 
 @case("bayes_sql_username_authorized: nobody is, without a plugin that says so")
