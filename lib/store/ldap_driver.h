@@ -2,7 +2,8 @@
  * ldap_driver.h - what the module for LDAP exports
  *
  * Owns: struct ldap_driver, struct ldap_query.  Data: conf/user_scores.c -> ldap_openldap.c
- * (ldap.so: libldap) -> a directory server.  The module uses nothing of the program's.
+ * (ldap.so: libldap) -> a directory server.  The module uses nothing of the program's but copies of
+ * clock.c and status.c.
  */
 #ifndef WINNOW_STORE_LDAP_DRIVER_H
 #define WINNOW_STORE_LDAP_DRIVER_H

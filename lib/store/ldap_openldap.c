@@ -9,17 +9,6 @@
 
 enum { ENTRIES_MAX = 1000 };
 
-static enum status PRINTF_LIKE(3, 4)
-	fail(struct error *error, enum status status, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(error->text, sizeof(error->text), fmt, args);
-	va_end(args);
-	return status;
-}
-
 /* ---- URLs ---- */
 
 /* "base", where the URL has no scope: the library's own default is another one. */
@@ -43,14 +32,14 @@ parse_url(const char *text, LDAPURLDesc **url_r, char **server_r, struct error *
 	*url_r = NULL;
 	*server_r = NULL;
 	if (rc != LDAP_URL_SUCCESS)
-		return fail(error, STATUS_BAD,
-		            "it is no LDAP URL: "
-		            "ldap://host:port/base?attribute?sub?uid=__USERNAME__");
+		return error_set(error, STATUS_BAD,
+		                 "it is no LDAP URL: "
+		                 "ldap://host:port/base?attribute?sub?uid=__USERNAME__");
 	if (url->lud_attrs == NULL || url->lud_attrs[0] == NULL || url->lud_attrs[0][0] == '\0') {
 		ldap_free_urldesc(url);
-		return fail(error, STATUS_BAD,
-		            "it names no attribute: "
-		            "ldap://host:port/base?attribute?sub?uid=__USERNAME__");
+		return error_set(error, STATUS_BAD,
+		                 "it names no attribute: "
+		                 "ldap://host:port/base?attribute?sub?uid=__USERNAME__");
 	}
 	if (!has_scope(text))
 		url->lud_scope = LDAP_SCOPE_BASE;
@@ -62,7 +51,7 @@ parse_url(const char *text, LDAPURLDesc **url_r, char **server_r, struct error *
 	server.lud_exts = NULL;
 	*server_r = ldap_url_desc2str(&server);
 	*url_r = url;
-	return *server_r != NULL ? STATUS_OK : fail(error, STATUS_LIMIT, "no memory");
+	return *server_r != NULL ? STATUS_OK : error_set(error, STATUS_LIMIT, "no memory");
 }
 
 static enum status
@@ -108,8 +97,8 @@ refuse(LDAP *ldap, const char *what, int rc, struct error *error)
 	char *text = NULL;
 
 	(void)ldap_get_option(ldap, LDAP_OPT_DIAGNOSTIC_MESSAGE, &text);
-	(void)fail(error, STATUS_BAD, "%s: %s%s%s", what, ldap_err2string(rc),
-	           text != NULL && text[0] != '\0' ? ": " : "", text != NULL ? text : "");
+	(void)error_set(error, STATUS_BAD, "%s: %s%s%s", what, ldap_err2string(rc),
+	                text != NULL && text[0] != '\0' ? ": " : "", text != NULL ? text : "");
 	ldap_memfree(text);
 	return is_lost(rc) ? STATUS_IO : STATUS_BAD;
 }
@@ -128,13 +117,13 @@ bind_as(LDAP *ldap, const struct ldap_query *query, struct error *error)
 		return refuse(ldap, "bind", rc, error);
 	rc = ldap_result(ldap, id, LDAP_MSG_ALL, &wait, &answer);
 	if (rc == 0)
-		return fail(error, STATUS_IO, "bind: no answer in time");
+		return error_set(error, STATUS_IO, "bind: no answer in time");
 	if (rc < 0) {
 		(void)ldap_get_option(ldap, LDAP_OPT_RESULT_CODE, &rc);
 		return refuse(ldap, "bind", rc, error);
 	}
 	if (ldap_parse_result(ldap, answer, &id, NULL, NULL, NULL, NULL, 1) != LDAP_SUCCESS)
-		return fail(error, STATUS_IO, "bind: no answer that is understood");
+		return error_set(error, STATUS_IO, "bind: no answer that is understood");
 	return id == LDAP_SUCCESS ? STATUS_OK : refuse(ldap, "bind", id, error);
 }
 
@@ -149,7 +138,7 @@ connect_to(const char *server, const struct ldap_query *query, void **connection
 
 	rc = ldap_initialize(&ldap, server);
 	if (rc != LDAP_SUCCESS)
-		return fail(error, STATUS_BAD, "%s", ldap_err2string(rc));
+		return error_set(error, STATUS_BAD, "%s", ldap_err2string(rc));
 	(void)ldap_set_option(ldap, LDAP_OPT_PROTOCOL_VERSION, &version);
 	(void)ldap_set_option(ldap, LDAP_OPT_NETWORK_TIMEOUT, &wait);
 	(void)ldap_set_option(ldap, LDAP_OPT_TIMEOUT, &wait);
@@ -210,7 +199,8 @@ search(void **connection, const struct ldap_query *query, ldap_value_fn fn, void
 		if (*connection == NULL)
 			status = query->is_answered(url->lud_host, query->wait_ms)
 			                 ? connect_to(server, query, connection, error)
-			                 : fail(error, STATUS_IO, "no name server answers in time");
+			                 : error_set(error, STATUS_IO,
+			                             "no name server answers in time");
 		if (status == STATUS_OK)
 			status = search_over(*connection, url, query, fn, data, error);
 		if (status != STATUS_IO)

@@ -3,8 +3,8 @@
  *
  * Owns: struct redis_driver, struct redis_target, struct redis_value.  Data: redis_client.c ->
  * redis_hiredis.c (redis.so: hiredis, OpenSSL) -> a server.  The module uses nothing
- * of the program's.  It knows one connection; when it is made, and made again, is
- * redis_client.c's.
+ * of the program's but copies of clock.c and status.c.  It knows one connection; when it is made,
+ * and made again, is redis_client.c's.
  */
 #ifndef WINNOW_STORE_REDIS_DRIVER_H
 #define WINNOW_STORE_REDIS_DRIVER_H

@@ -17,10 +17,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "store/redis_driver.h"
+#include "util/clock.h"
 
 enum { BLOCK_BYTES = 16 * 1024, ADDRESS_MS = 300 /* then the next one gets its chance */ };
 
@@ -35,26 +35,6 @@ struct connection {
 	size_t reply;
 	char name[128]; /* for messages */
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static enum status PRINTF_LIKE(3, 4)
-	fail(struct error *error, enum status status, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(error->text, sizeof(error->text), fmt, args);
-	va_end(args);
-	return status;
-}
 
 /* ---- replies ---- */
 
@@ -125,7 +105,7 @@ wait_for(int fd, short events, int64_t deadline_ms)
 	struct pollfd ready = {fd, events, 0};
 
 	for (;;) {
-		int64_t left = deadline_ms - now_ms();
+		int64_t left = deadline_ms - clock_monotonic_ms();
 		int n = poll(&ready, 1, left <= 0 ? 0 : (int)left);
 
 		if (n >= 0 || errno != EINTR) {
@@ -170,13 +150,13 @@ connect_path(struct connection *c, const struct redis_target *target, int64_t de
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	if (strlen(target->path) >= sizeof(address.sun_path))
-		return fail(error, STATUS_BAD, "Redis server %s: the path is too long",
-		            target->name);
+		return error_set(error, STATUS_BAD, "Redis server %s: the path is too long",
+		                 target->name);
 	memcpy(address.sun_path, target->path, strlen(target->path) + 1);
 	c->fd = connect_to((const struct sockaddr *)&address, sizeof(address), deadline_ms);
 	return c->fd >= 0 ? STATUS_OK
-	                  : fail(error, STATUS_IO, "Redis server %s: %s", target->name,
-	                         strerror(errno));
+	                  : error_set(error, STATUS_IO, "Redis server %s: %s", target->name,
+	                              strerror(errno));
 }
 
 static enum status
@@ -187,10 +167,11 @@ connect_host(struct connection *c, const struct redis_target *target, int64_t de
 	int saved = ENOENT, rc = getaddrinfo(target->host, target->port, &hints, &list);
 
 	if (rc != 0)
-		return fail(error, STATUS_IO, "Redis server %s: %s", target->name,
-		            gai_strerror(rc));
+		return error_set(error, STATUS_IO, "Redis server %s: %s", target->name,
+		                 gai_strerror(rc));
 	for (struct addrinfo *a = list; a != NULL && c->fd < 0; a = a->ai_next) {
-		int64_t until = a->ai_next == NULL ? deadline_ms : now_ms() + ADDRESS_MS;
+		int64_t until =
+			a->ai_next == NULL ? deadline_ms : clock_monotonic_ms() + ADDRESS_MS;
 
 		c->fd = connect_to(a->ai_addr, a->ai_addrlen,
 		                   until < deadline_ms ? until : deadline_ms);
@@ -198,8 +179,8 @@ connect_host(struct connection *c, const struct redis_target *target, int64_t de
 	}
 	freeaddrinfo(list);
 	return c->fd >= 0 ? STATUS_OK
-	                  : fail(error, STATUS_IO, "Redis server %s: %s", target->name,
-	                         strerror(saved));
+	                  : error_set(error, STATUS_IO, "Redis server %s: %s", target->name,
+	                              strerror(saved));
 }
 
 /* ---- TLS ---- */
@@ -212,8 +193,8 @@ tls_failed(const struct redis_target *target, enum status status, const char *wh
 	const char *why = code == 0 ? NULL : ERR_reason_error_string(code);
 
 	ERR_clear_error();
-	return fail(error, status, "Redis server %s: %s: %s", target->name, what,
-	            why == NULL ? "no connection" : why);
+	return error_set(error, status, "Redis server %s: %s: %s", target->name, what,
+	                 why == NULL ? "no connection" : why);
 }
 
 static bool
@@ -294,8 +275,8 @@ begin_tls(struct connection *c, const struct redis_target *target, int64_t deadl
 		if (tls_wait(c, rc, deadline_ms))
 			continue;
 		if (verified != X509_V_OK)
-			return fail(error, STATUS_IO, "Redis server %s: its certificate: %s",
-			            target->name, X509_verify_cert_error_string(verified));
+			return error_set(error, STATUS_IO, "Redis server %s: its certificate: %s",
+			                 target->name, X509_verify_cert_error_string(verified));
 		return tls_failed(target, STATUS_IO, "TLS", error);
 	}
 	return STATUS_OK;
@@ -328,12 +309,12 @@ connect_target(const struct redis_target *target, int64_t deadline_ms, void **co
 
 	*connection_r = NULL;
 	if (c == NULL)
-		return fail(error, STATUS_LIMIT, "no memory for a connection to Redis");
+		return error_set(error, STATUS_LIMIT, "no memory for a connection to Redis");
 	c->fd = -1;
 	(void)snprintf(c->name, sizeof(c->name), "%s", target->name);
 	c->reader = redisReaderCreateWithFunctions(&functions);
 	if (c->reader == NULL)
-		status = fail(error, STATUS_LIMIT, "no memory for a connection to Redis");
+		status = error_set(error, STATUS_LIMIT, "no memory for a connection to Redis");
 	else if (target->path != NULL)
 		status = connect_path(c, target, deadline_ms, error);
 	else
@@ -409,14 +390,15 @@ read_replies(struct connection *c, size_t replies, struct error *error)
 	if (n == 0)
 		return STATUS_AGAIN;
 	if (n < 0)
-		return fail(error, STATUS_IO, "Redis server %s: %s", c->name, strerror(errno));
+		return error_set(error, STATUS_IO, "Redis server %s: %s", c->name, strerror(errno));
 	if (redisReaderFeed(c->reader, block, (size_t)n) != REDIS_OK)
-		return fail(error, STATUS_IO, "Redis server %s: %s", c->name, c->reader->errstr);
+		return error_set(error, STATUS_IO, "Redis server %s: %s", c->name,
+		                 c->reader->errstr);
 	while (c->reply < replies) {
 		object = NULL;
 		if (redisReaderGetReply(c->reader, &object) != REDIS_OK)
-			return fail(error, STATUS_IO, "Redis server %s: %s", c->name,
-			            c->reader->errstr);
+			return error_set(error, STATUS_IO, "Redis server %s: %s", c->name,
+			                 c->reader->errstr);
 		if (object == NULL)
 			break;
 		c->reply++;
@@ -454,8 +436,8 @@ exchange(void *connection, struct slice commands, size_t replies, redis_value_fn
 			ssize_t n = send_some(c, commands);
 
 			if (n < 0)
-				return fail(error, STATUS_IO, "Redis server %s: %s", c->name,
-				            strerror(errno));
+				return error_set(error, STATUS_IO, "Redis server %s: %s", c->name,
+				                 strerror(errno));
 			commands = slice_from(commands, (size_t)n);
 			is_stuck = n == 0;
 			if (commands.len == 0 && c->reply >= replies)
@@ -467,9 +449,9 @@ exchange(void *connection, struct slice commands, size_t replies, redis_value_fn
 		is_stuck = status == STATUS_AGAIN && (is_stuck || commands.len == 0);
 		if (is_stuck ? !wait_for(c->fd, (short)(POLLIN | (commands.len > 0 ? POLLOUT : 0)),
 		                         deadline_ms)
-		             : now_ms() > deadline_ms)
-			return fail(error, STATUS_IO, "Redis server %s: no answer in time",
-			            c->name);
+		             : clock_monotonic_ms() > deadline_ms)
+			return error_set(error, STATUS_IO, "Redis server %s: no answer in time",
+			                 c->name);
 	}
 	return STATUS_OK;
 }

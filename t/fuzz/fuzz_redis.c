@@ -25,7 +25,7 @@ connect_to_input(const struct redis_target *target, int64_t deadline_ms, void **
 
 	(void)target, (void)deadline_ms;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0)
-		return fail(error, STATUS_IO, "socketpair");
+		return error_set(error, STATUS_IO, "socketpair");
 	(void)!write(ends[1], input.data, input.len);
 	(void)shutdown(ends[1], SHUT_WR);
 	/* The other end stays open for what is sent; the name has its number. */
