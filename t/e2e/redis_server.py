@@ -1,4 +1,5 @@
 """A redis-server of the test's own, and a client just large enough to look into it."""
+import atexit
 import os
 import shutil
 import socket
@@ -21,6 +22,7 @@ class Redis:
         if "--port" not in options:
             self.options += ["--port", "0"]
         self.process = None
+        atexit.register(self.stop)
         self.start()
 
     def start(self):
@@ -40,6 +42,8 @@ class Redis:
     def stop(self, save=False):
         if save:
             self.do("SAVE")
+        if self.process is None:
+            return
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
