@@ -9,7 +9,7 @@
 #include "util/strbuf.h"
 
 struct redirectors_settings {
-	struct follow_settings follow;
+	struct follow_settings follow; /* first */
 	const struct regex *params; /* NULL: the built-in one */
 };
 
@@ -30,52 +30,6 @@ static const char *const patterns[] = {
 
 /* ---- configuration ---- */
 
-static bool
-add_domains(struct conf_reader *reader, struct redirectors_settings *settings, struct slice value,
-            const char *method)
-{
-	struct slice word;
-
-	while (slice_next_word(&value, &word))
-		if (!conf_table_set(reader, &settings->follow.domains,
-		                    arena_dup_lower(reader->arena, word), slice_from_cstr(method)))
-			return false;
-	return true;
-}
-
-static enum conf_result
-parse_head(struct conf_reader *reader, void *data, const struct directive *d, struct slice value)
-{
-	(void)d;
-	if (value.len == 0)
-		return CONF_MISSING;
-	return add_domains(reader, data, value, "1") ? CONF_OK : CONF_FAILED;
-}
-
-static enum conf_result
-parse_get(struct conf_reader *reader, void *data, const struct directive *d, struct slice value)
-{
-	(void)d;
-	if (value.len == 0)
-		return CONF_MISSING;
-	return add_domains(reader, data, value, "2") ? CONF_OK : CONF_FAILED;
-}
-
-static enum conf_result
-parse_clear(struct conf_reader *reader, void *data, const struct directive *d, struct slice value)
-{
-	struct redirectors_settings *settings = data;
-	struct slice word;
-
-	(void)d;
-	if (value.len == 0)
-		conf_table_clear(&settings->follow.domains);
-	while (slice_next_word(&value, &word))
-		conf_table_remove(reader, &settings->follow.domains,
-		                  arena_dup_lower(reader->arena, word));
-	return CONF_OK;
-}
-
 static enum conf_result
 parse_params(struct conf_reader *reader, void *data, const struct directive *d, struct slice value)
 {
@@ -95,10 +49,10 @@ parse_params(struct conf_reader *reader, void *data, const struct directive *d, 
 #define AT(field) offsetof(struct redirectors_settings, follow.field)
 /* clang-format off */
 static const struct directive directives[] = {
-	{ "clear_url_redirector", NULL, CONF_CUSTOM, CONF_USER, 0, NULL, parse_clear },
+	{ "clear_url_redirector", NULL, CONF_CUSTOM, CONF_USER, 0, NULL, follow_parse_clear },
 	{ "max_redir_url_redirections", NULL, CONF_NUMERIC, CONF_ADMIN, AT(max_redirections), "10", NULL },
 	{ "max_redir_urls", NULL, CONF_NUMERIC, CONF_ADMIN, AT(max_urls), "10", NULL },
-	{ "url_redirector", NULL, CONF_CUSTOM, CONF_USER, 0, NULL, parse_head },
+	{ "url_redirector", NULL, CONF_CUSTOM, CONF_USER, 0, NULL, follow_parse_head },
 	{ "url_redirector_allow_private", NULL, CONF_BOOL, CONF_ADMIN, AT(allow_private), "0", NULL },
 	{ "url_redirector_cache_autoclean", NULL, CONF_NUMERIC, CONF_ADMIN, AT(cache_autoclean), "1000", NULL },
 	{ "url_redirector_cache_dsn", NULL, CONF_STRING, CONF_PRIV, AT(cache_dsn), NULL, NULL },
@@ -106,7 +60,7 @@ static const struct directive directives[] = {
 	{ "url_redirector_cache_ttl", NULL, CONF_NUMERIC, CONF_ADMIN, AT(cache_ttl_s), "86400", NULL },
 	{ "url_redirector_cache_type", NULL, CONF_STRING, CONF_PRIV, AT(cache_type), NULL, NULL },
 	{ "url_redirector_cache_username", NULL, CONF_STRING, CONF_PRIV, AT(cache_user), NULL, NULL },
-	{ "url_redirector_get", NULL, CONF_CUSTOM, CONF_USER, 0, NULL, parse_get },
+	{ "url_redirector_get", NULL, CONF_CUSTOM, CONF_USER, 0, NULL, follow_parse_get },
 	{ "url_redirector_loginfo", NULL, CONF_BOOL, CONF_ADMIN, AT(loginfo), "0", NULL },
 	{ "url_redirector_params", NULL, CONF_CUSTOM, CONF_ADMIN, 0, NULL, parse_params },
 	{ "url_redirector_timeout", NULL, CONF_NUMERIC, CONF_ADMIN, AT(timeout_s), "5", NULL },
@@ -354,13 +308,8 @@ static int
 redir_url_code(struct scan *scan, const struct eval_call *call)
 {
 	const struct follow *follow = redirectors_of(scan);
-	struct slice code = eval_arg(call, 0);
 
-	if (follow == NULL || code.len != 3 || !byte_is_digit(code.data[0]) ||
-	    !byte_is_digit(code.data[1]) || !byte_is_digit(code.data[2]))
-		return 0;
-	return follow_has_code(follow, (unsigned)((code.data[0] - '0') * 100 +
-	                                          (code.data[1] - '0') * 10 + code.data[2] - '0'));
+	return follow != NULL && follow_has_code(follow, follow_code(eval_arg(call, 0)));
 }
 
 /* clang-format off */

@@ -20,7 +20,7 @@
 #include "plugins/lookup.h"
 #include "store/url_cache.h"
 
-/* Fields of a plugin's settings. */
+/* What the settings of each plugin begin with. */
 struct follow_settings {
 	struct conf_table domains; /* lower case -> "1": HEAD, "2": GET */
 	double max_urls, max_redirections, timeout_s;
@@ -47,16 +47,18 @@ struct follow_kind {
 	const char *table, *url_column, *target_column;
 };
 
+enum { FOLLOW_NO_CODE = 1000 /* above all codes of HTTP */ };
+
 struct follow {
 	bool is_found, is_redirected, is_chained, is_too_long, is_loop;
-	unsigned char codes[1000 / 8]; /* bits: final status of some URL */
-	struct follow_run *run;        /* NULL: nothing is under way */
+	unsigned char codes[FOLLOW_NO_CODE / 8]; /* bits: final status of some URL */
+	struct follow_run *run;                  /* NULL: nothing is under way */
 };
 
 static inline bool
 follow_has_code(const struct follow *follow, unsigned code)
 {
-	return code < 1000 && (follow->codes[code / 8] >> (code % 8) & 1);
+	return code < FOLLOW_NO_CODE && (follow->codes[code / 8] >> (code % 8) & 1);
 }
 
 /* When all lines are read: loads the driver, checks the cache, says what is missing. */
@@ -72,5 +74,15 @@ bool follow_step(struct scan *scan, struct follow *follow, bool give_up);
 unsigned follow_listed(const struct follow_settings *settings, struct slice name);
 /* "http://user@HOST:80REST"; false: another scheme, no host. */
 bool follow_split(struct slice url, struct slice *host_r, struct slice *rest_r);
+
+/* For custom directives: hosts that are asked by HEAD, by GET, no longer. */
+enum conf_result follow_parse_head(struct conf_reader *reader, void *data,
+                                   const struct directive *d, struct slice value);
+enum conf_result follow_parse_get(struct conf_reader *reader, void *data, const struct directive *d,
+                                  struct slice value);
+enum conf_result follow_parse_clear(struct conf_reader *reader, void *data,
+                                    const struct directive *d, struct slice value);
+/* "404" as a number; FOLLOW_NO_CODE: these are not three digits. */
+unsigned follow_code(struct slice text);
 
 #endif
