@@ -10,7 +10,7 @@
 
 struct redirectors_settings {
 	struct follow_settings follow; /* first */
-	const struct regex *params; /* NULL: the built-in one */
+	const struct regex *params;    /* NULL: the built-in one */
 };
 
 struct redirectors_state {
