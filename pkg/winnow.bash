@@ -17,4 +17,4 @@ _winnow()
 		COMPREPLY=($(compgen -f -- "$cur"))
 	fi
 }
-complete -o filenames -F _winnow spamd spamc spamassassin sa-learn sa-update sa-compile sa-check_spamd sa-awl
+complete -o filenames -F _winnow spamd spamc spamassassin sa-learn sa-awl sa-update sa-compile sa-check_spamd

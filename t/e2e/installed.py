@@ -56,7 +56,7 @@ def _():
 @tests.case("completion offers every option of --help")
 def _():
     bash = need("bash")
-    for program in ("spamd/spamd", "spamc/spamc", "cmd/spamassassin", "cmd/sa-learn", "cmd/sa-update", "cmd/sa-compile", "cmd/sa-check_spamd", "cmd/sa-awl"):
+    for program in ("spamd/spamd", "spamc/spamc", "cmd/spamassassin", "cmd/sa-learn", "cmd/sa-awl", "cmd/sa-update", "cmd/sa-compile", "cmd/sa-check_spamd"):
         path = os.path.join(BUILD, program)
         script = '. "%s/winnow.bash"; COMP_WORDS=("%s" --); COMP_CWORD=1; _winnow "%s"; printf "%%s\\n" "${COMPREPLY[@]}"' % (PKG, path, path)
         offered = set(subprocess.run([bash, "-c", script], stdout=subprocess.PIPE, text=True).stdout.split())
