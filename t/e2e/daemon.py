@@ -92,7 +92,7 @@ def _():
 @tests.case("the pool: --max-spare at the start, up under load, down again, never below --min-children")
 def _():
     server, path = started("pool", ["-m", "4", "--min-children", "1", "--min-spare", "1", "--max-spare", "2", "--max-conn-per-child", "0"])
-    assert len(server.workers()) == 2
+    until(lambda: len(server.workers()) == 2)
     stop = []
     body = b"Subject: x\n\n" + b"many words in many lines of this one\n" * 20000
 
