@@ -10,11 +10,6 @@ struct decodeshorturls_settings {
 	struct follow_settings follow; /* first */
 };
 
-struct decodeshorturls_state {
-	struct follow follow;
-	bool is_started;
-};
-
 /* ---- configuration ---- */
 
 #define AT(field) offsetof(struct decodeshorturls_settings, follow.field)
@@ -110,17 +105,10 @@ static const struct follow_kind kind = {
 
 /* ---- evals ---- */
 
-/* What is known so far; evals that come before the questions leave find the URLs themselves. */
 static struct follow *
 decodeshorturls_of(struct scan *scan)
 {
-	struct decodeshorturls_state *state = scan_state(scan, &plugin_decodeshorturls);
-
-	if (state != NULL && !state->is_started) {
-		state->is_started = true;
-		follow_start(scan, &state->follow, settings_follow(scan), &kind);
-	}
-	return state == NULL ? NULL : &state->follow;
+	return follow_of(scan, &plugin_decodeshorturls, settings_follow(scan), &kind);
 }
 
 #define FACT_EVAL(name, fact)                                                                      \
@@ -240,7 +228,7 @@ const struct plugin plugin_decodeshorturls = {
 		},
 	.evals = evals,
 	.features = features,
-	.state_size = sizeof(struct decodeshorturls_state),
+	.state_size = sizeof(struct follow),
 	.finish_start = finish_start,
 	.finish_end = finish_end,
 	.before_launch = before_launch,

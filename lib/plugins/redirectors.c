@@ -13,11 +13,6 @@ struct redirectors_settings {
 	const struct regex *params;    /* NULL: the built-in one */
 };
 
-struct redirectors_state {
-	struct follow follow;
-	bool is_started;
-};
-
 enum { FRAGMENT_MAX = 32 };
 enum { PATTERN_PARAMS, PATTERN_URL };
 static const char *const patterns[] = {
@@ -276,17 +271,10 @@ static const struct follow_kind kind = {
 
 /* ---- evals ---- */
 
-/* What is known so far; evals that come before the questions leave find the URLs themselves. */
 static struct follow *
 redirectors_of(struct scan *scan)
 {
-	struct redirectors_state *state = scan_state(scan, &plugin_redirectors);
-
-	if (state != NULL && !state->is_started) {
-		state->is_started = true;
-		follow_start(scan, &state->follow, settings_follow(scan), &kind);
-	}
-	return state == NULL ? NULL : &state->follow;
+	return follow_of(scan, &plugin_redirectors, settings_follow(scan), &kind);
 }
 
 #define FACT_EVAL(name, fact)                                                                      \
@@ -363,7 +351,7 @@ const struct plugin plugin_redirectors = {
 	.evals = evals,
 	.patterns = patterns,
 	.pattern_count = sizeof(patterns) / sizeof(patterns[0]),
-	.state_size = sizeof(struct redirectors_state),
+	.state_size = sizeof(struct follow),
 	.finish_end = finish_end,
 	.before_launch = before_launch,
 	.writes_files = writes_files,

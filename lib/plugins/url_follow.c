@@ -603,9 +603,9 @@ find_chains(struct follow_run *run)
 	}
 }
 
-void
-follow_start(struct scan *scan, struct follow *follow, const struct follow_settings *settings,
-             const struct follow_kind *kind)
+static void
+start(struct scan *scan, struct follow *follow, const struct follow_settings *settings,
+      const struct follow_kind *kind)
 {
 	struct follow_run *run = arena_new(scan->arena, struct follow_run);
 
@@ -620,6 +620,19 @@ follow_start(struct scan *scan, struct follow *follow, const struct follow_setti
 		return;
 	open_cache(run);
 	follow->run = run;
+}
+
+struct follow *
+follow_of(struct scan *scan, const struct plugin *plugin, const struct follow_settings *settings,
+          const struct follow_kind *kind)
+{
+	struct follow *follow = scan_state(scan, plugin);
+
+	if (follow != NULL && !follow->is_started) {
+		follow->is_started = true;
+		start(scan, follow, settings, kind);
+	}
+	return follow;
 }
 
 bool

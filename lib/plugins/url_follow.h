@@ -49,7 +49,9 @@ struct follow_kind {
 
 enum { FOLLOW_NO_CODE = 1000 /* above all codes of HTTP */ };
 
+/* The state of each plugin in a scan. */
 struct follow {
+	bool is_started;
 	bool is_found, is_redirected, is_chained, is_too_long, is_loop;
 	unsigned char codes[FOLLOW_NO_CODE / 8]; /* bits: final status of some URL */
 	struct follow_run *run;                  /* NULL: nothing is under way */
@@ -64,9 +66,12 @@ follow_has_code(const struct follow *follow, unsigned code)
 /* When all lines are read: loads the driver, checks the cache, says what is missing. */
 void follow_finish(struct conf_reader *reader, struct follow_settings *settings,
                    const struct follow_kind *kind, bool is_used);
-/* Finds the URLs, starts to ask. */
-void follow_start(struct scan *scan, struct follow *follow, const struct follow_settings *settings,
-                  const struct follow_kind *kind);
+/*
+ * What is known so far; the first call finds the URLs and starts to ask, so that evals that come
+ * before the questions leave know what was found.  NULL: no memory.
+ */
+struct follow *follow_of(struct scan *scan, const struct plugin *plugin,
+                         const struct follow_settings *settings, const struct follow_kind *kind);
 /* false: scan->wait says when to call again.  give_up: what is open ends. */
 bool follow_step(struct scan *scan, struct follow *follow, bool give_up);
 
